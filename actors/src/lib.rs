@@ -1,0 +1,1 @@
+//! A supervised actor runtime on ractor: supervision trees, restart budgets, bounded mailboxes, effects, batches, live status.

@@ -1,0 +1,1 @@
+//! What the store and the warehouses put on the wire.

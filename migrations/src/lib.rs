@@ -1,0 +1,1 @@
+//! The schema of both services and its command line.

@@ -1,0 +1,1 @@
+//! What every service stands on: configuration, telemetry, database, accounts, routes, problems.

@@ -1,0 +1,3 @@
+//! All in one.
+
+fn main() {}

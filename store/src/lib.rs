@@ -1,0 +1,1 @@
+//! The store: catalogue, orders, fulfillment sagas, warehouses.

@@ -1,0 +1,4 @@
+//! End to end.
+
+#[test]
+fn the_workspace_builds() {}

@@ -1,0 +1,1 @@
+//! The test kit: PostgreSQL clusters, processes and a TCP proxy that misbehaves on demand.

@@ -1,0 +1,1 @@
+//! A warehouse: stock, shipments, and their confirmation to the store.
