@@ -1,0 +1,94 @@
+//! A warehouse's inventory.
+
+use serde::{Deserialize, Serialize};
+
+use crate::BookId;
+use crate::time::{self, Timestamp};
+
+/// One book's stock, as a shipment's answer and its confirmation carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StockRow {
+    /// The book.
+    pub book_id: BookId,
+    /// Copies on hand, reserved ones among them.
+    pub quantity: i64,
+    /// Copies set aside.
+    #[serde(default)]
+    pub reserved: i64,
+    /// The version of the commit that last changed the row; a greater one is newer.
+    pub version: i64,
+}
+
+impl StockRow {
+    /// Copies free to ship.
+    pub const fn available(&self) -> i64 {
+        self.quantity - self.reserved
+    }
+}
+
+/// One book in `GET /inventory`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InventoryItem {
+    /// The book.
+    pub book_id: BookId,
+    /// Its ISBN.
+    pub isbn: String,
+    /// Copies on hand, reserved ones among them.
+    pub quantity: i64,
+    /// Copies set aside.
+    pub reserved: i64,
+    /// Copies free to ship.
+    pub available: i64,
+    /// Title, where the warehouse knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Author, where the warehouse knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// When the row was last changed.
+    #[serde(with = "time")]
+    pub updated_at: Timestamp,
+    /// The version of the commit that last changed the row.
+    pub version: i64,
+}
+
+impl From<&InventoryItem> for StockRow {
+    fn from(item: &InventoryItem) -> Self {
+        Self { book_id: item.book_id, quantity: item.quantity, reserved: item.reserved, version: item.version }
+    }
+}
+
+/// Body of `POST /inventory`: sets a book's stock, entering the book where it is new.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetStock {
+    /// The book.
+    pub book_id: BookId,
+    /// Its ISBN, hyphens allowed.
+    pub isbn: String,
+    /// The new total on hand.
+    pub quantity: u32,
+    /// Title, for people who read the shelf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Author, for people who read the shelf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+}
+
+/// Body of `PATCH /inventory/:bookId`: exactly one of the two.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdjustStock {
+    /// The new total on hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<u32>,
+    /// What to add; negative takes away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<i32>,
+    /// Why, for the ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}

@@ -1,0 +1,85 @@
+//! International Standard Book Numbers, by the ISBN Users' Manual: ISBN-10 and ISBN-13, told apart by length, proved by a check digit.
+
+/// The number without its hyphens and spaces, or `None` when it is not a valid ISBN-10 or ISBN-13.
+pub fn normalize(text: &str) -> Option<String> {
+    if text.len() > 32 {
+        return None;
+    }
+    let number: String = text.chars().filter(|&c| c != '-' && c != ' ').map(|c| c.to_ascii_uppercase()).collect();
+    let valid = match number.len() {
+        10 => is_isbn10(&number),
+        13 => (number.starts_with("978") || number.starts_with("979")) && is_isbn13(&number),
+        _ => false,
+    };
+    valid.then_some(number)
+}
+
+/// The ISBN-13 with the given serial after the prefix 978: for catalogues made up by tests and benchmarks. Only the last nine digits of
+/// `serial` count.
+pub fn synthetic(serial: u64) -> String {
+    let first_twelve = format!("978{:09}", serial % 1_000_000_000);
+    let check = (10 - weighted_sum(&first_twelve) % 10) % 10;
+    format!("{first_twelve}{check}")
+}
+
+fn weighted_sum(digits: &str) -> u32 {
+    digits.bytes().zip([1, 3].into_iter().cycle()).map(|(digit, weight)| u32::from(digit - b'0') * weight).sum()
+}
+
+fn is_isbn13(number: &str) -> bool {
+    number.bytes().all(|byte| byte.is_ascii_digit()) && weighted_sum(number).is_multiple_of(10)
+}
+
+fn is_isbn10(number: &str) -> bool {
+    let mut sum = 0;
+    for (position, byte) in number.bytes().enumerate() {
+        let value = match byte {
+            b'0'..=b'9' => u32::from(byte - b'0'),
+            b'X' if position == 9 => 10,
+            _ => return false,
+        };
+        sum += value * (10 - u32::try_from(position).unwrap_or(10));
+    }
+    sum.is_multiple_of(11)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_both_lengths_with_hyphens() {
+        for (text, number) in [
+            ("978-0-13-235088-4", "9780132350884"),
+            ("0132350882", "0132350882"),
+            ("0-8044-2957-x", "080442957X"),
+            ("978 0441172719", "9780441172719"),
+        ] {
+            assert_eq!(normalize(text).as_deref(), Some(number), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_wrong_check_digits_and_other_text() {
+        for text in [
+            "9780132350885",
+            "0132350883",
+            "",
+            "978",
+            "9770132350884",
+            "X132350882",
+            "97801323é0884",
+            "9780132350884\0",
+        ] {
+            assert_eq!(normalize(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn synthetic_numbers_are_valid_and_distinct() {
+        for serial in [0, 1, 999, 123_456_789] {
+            assert_eq!(normalize(&synthetic(serial)), Some(synthetic(serial)));
+        }
+        assert_ne!(synthetic(1), synthetic(2));
+    }
+}

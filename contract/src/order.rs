@@ -1,0 +1,141 @@
+//! Orders: what a customer asks for and what the store shows of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::{self, Timestamp};
+use crate::{
+    BookId, Money, OrderId, OrderItemId, OrderStatus, PaymentStatus, ShipmentId, ShipmentLine, ShipmentStatus,
+    StockRow, UserId,
+};
+
+/// Body of `POST /orders`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlaceOrder {
+    /// What to buy; lines of the same book are added up.
+    pub items: Vec<OrderLine>,
+    /// How to pay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<PaymentRequest>,
+}
+
+/// One line of an order as the customer asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderLine {
+    /// The book.
+    pub book_id: BookId,
+    /// Copies.
+    pub quantity: u32,
+}
+
+/// How a customer wants to pay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PaymentRequest {
+    /// The means; `credit_card` where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// What the customer believes the total to be; another total refuses the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
+}
+
+/// An order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Order {
+    /// The order.
+    pub id: OrderId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// What it costs.
+    pub total_amount: Money,
+    /// What was bought.
+    pub items: Vec<OrderItem>,
+    /// Its payment.
+    pub payment: Payment,
+    /// Its shipments, oldest first.
+    pub shipments: Vec<Shipment>,
+    /// The warehouse that shipped it, or is to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fulfillment_warehouse: Option<String>,
+    /// When it was accepted.
+    #[serde(with = "time")]
+    pub created_at: Timestamp,
+    /// When it left.
+    #[serde(with = "time::option", default, skip_serializing_if = "Option::is_none")]
+    pub shipped_at: Option<Timestamp>,
+    /// Why it stands where it does, where that needs a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_reason: Option<String>,
+}
+
+/// One line of an order, with what the book was called and cost then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderItem {
+    /// The line.
+    pub id: OrderItemId,
+    /// The book.
+    pub book_id: BookId,
+    /// Its title then.
+    pub book_title: String,
+    /// Its ISBN.
+    pub isbn: String,
+    /// Copies.
+    pub quantity: u32,
+    /// Price of one copy then.
+    pub price_at_purchase: Money,
+}
+
+/// The payment of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Payment {
+    /// The means.
+    pub method: String,
+    /// What is paid.
+    pub amount: Money,
+    /// Where it stands.
+    pub status: PaymentStatus,
+}
+
+/// One shipment of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shipment {
+    /// The shipment.
+    pub id: ShipmentId,
+    /// The warehouse asked.
+    pub warehouse_name: String,
+    /// Where it stands.
+    pub status: ShipmentStatus,
+    /// What is in it.
+    pub items: Vec<ShipmentLine>,
+    /// When it left.
+    #[serde(with = "time::option", default, skip_serializing_if = "Option::is_none")]
+    pub shipped_at: Option<Timestamp>,
+}
+
+/// Body of `POST /orders/:id/status`: a warehouse tells the store that a shipment has left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Confirmation {
+    /// Only `SHIPPED` is taken.
+    pub status: OrderStatus,
+    /// When it left.
+    #[serde(with = "time")]
+    pub shipped_at: Timestamp,
+    /// The warehouse it left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warehouse_name: Option<String>,
+    /// The shipment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipment_id: Option<ShipmentId>,
+    /// The books' rows as the commit left them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<Vec<StockRow>>,
+}
