@@ -1,1 +1,3 @@
-//! The store: catalogue, orders, fulfillment sagas, warehouses.
+//! The store: catalogue, orders, fulfillment, warehouses.
+
+pub mod domain;

@@ -1,0 +1,7 @@
+//! Decisions, as pure functions: no I/O, no clock, no randomness.
+
+pub mod breaker;
+pub mod health;
+pub mod pull;
+pub mod sourcing;
+pub mod stock;
