@@ -1,0 +1,185 @@
+//! The command line of the migrations: `migrate store|warehouse up|down|status|fresh|generate NAME`, on the database of `DATABASE_URL`.
+#![allow(clippy::print_stdout, reason = "a command line answers on standard output")]
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use chrono::Utc;
+use clap::{Parser, Subcommand, ValueEnum};
+use migrations::{MigratorTrait, store, warehouse};
+use sea_orm_migration::MigrationStatus;
+use sea_orm_migration::sea_orm::{ConnectOptions, Database, DatabaseConnection};
+
+#[derive(Parser)]
+#[command(about = "Moves the schema of a bookstore database")]
+struct Arguments {
+    /// Whose schema.
+    service: Service,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Service {
+    Store,
+    Warehouse,
+}
+
+impl Service {
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Warehouse => "warehouse",
+        }
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Applies what is pending.
+    Up,
+    /// Takes back the latest migrations.
+    Down {
+        /// How many.
+        #[arg(default_value_t = 1)]
+        steps: u32,
+    },
+    /// Lists migrations and whether each is applied.
+    Status,
+    /// Drops every table, then applies everything. All data is lost.
+    Fresh,
+    /// Writes the file of a new migration and enters it in the list. Run it in the workspace's root.
+    Generate {
+        /// What it does, in snake case.
+        name: String,
+    },
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let Arguments { service, command } = Arguments::parse();
+    if let Command::Generate { name } = command {
+        let folder = Path::new("migrations/src").join(service.folder());
+        #[expect(clippy::disallowed_methods, reason = "a person names a migration by today's date")]
+        let file = generate(&folder, &name, &Utc::now().format("%Y%m%d").to_string())?;
+        println!("wrote {}", file.display());
+        return Ok(());
+    }
+    let url = std::env::var("DATABASE_URL").context("set DATABASE_URL, like postgres://user:password@host/database")?;
+    let db = connect(&url).await?;
+    match service {
+        Service::Store => run(store::Migrator, &db, command).await,
+        Service::Warehouse => run(warehouse::Migrator, &db, command).await,
+    }
+}
+
+async fn connect(url: &str) -> anyhow::Result<DatabaseConnection> {
+    // One connection: `fresh` switches SQLite's foreign keys off, which holds for one connection only.
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false);
+    options.map_sqlx_sqlite_opts(|sqlite| sqlite.create_if_missing(true));
+    Database::connect(options).await.context("cannot connect to DATABASE_URL")
+}
+
+async fn run<M: MigratorTrait>(_: M, db: &DatabaseConnection, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Up => M::up(db, None).await?,
+        Command::Down { steps } => M::down(db, Some(steps)).await?,
+        Command::Fresh => M::fresh(db).await?,
+        Command::Status => {}
+        Command::Generate { .. } => bail!("generate needs no database"),
+    }
+    for migration in M::get_migration_with_status_read_only(db).await? {
+        let state = match migration.status() {
+            MigrationStatus::Applied => "applied",
+            MigrationStatus::Pending => "pending",
+        };
+        println!("{state}  {}", migration.name());
+    }
+    Ok(())
+}
+
+const TEMPLATE: &str = r#"//! SUBJECT
+
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub(super) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, _manager: &SchemaManager) -> Result<(), DbErr> {
+        Err(DbErr::Migration("NAME: write what it does".to_owned()))
+    }
+
+    async fn down(&self, _manager: &SchemaManager) -> Result<(), DbErr> {
+        Err(DbErr::Migration("NAME: write how it is taken back".to_owned()))
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+"#;
+
+/// Writes `m<day>_<number>_<name>.rs` and enters it in the folder's `mod.rs`; the number follows the last one there.
+fn generate(folder: &Path, name: &str, day: &str) -> anyhow::Result<PathBuf> {
+    ensure!(
+        name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'),
+        "the name is snake case: lower-case letters, digits and _"
+    );
+    let list_path = folder.join("mod.rs");
+    let list = std::fs::read_to_string(&list_path).with_context(|| format!("cannot read {}", list_path.display()))?;
+    let modules: Vec<&str> = list.lines().filter(|line| line.starts_with("mod m")).collect();
+    let last = modules.last().context("the list has no migration yet")?;
+    let number: u32 = last.split('_').nth(1).and_then(|number| number.parse().ok()).context("cannot read the list")?;
+    let module = format!("m{day}_{:06}_{name}", number + 1);
+
+    let marker = "            // `migrate ";
+    ensure!(list.contains(marker), "{} has lost the line that says where to add", list_path.display());
+    let entered = list.replacen(last, &format!("{last}\nmod {module};"), 1).replacen(
+        marker,
+        &format!("            Box::new({module}::Migration),\n{marker}"),
+        1,
+    );
+    let file = folder.join(format!("{module}.rs"));
+    let subject = format!("{}.", capitalized(&name.replace('_', " ")));
+    std::fs::write(&file, TEMPLATE.replace("SUBJECT", &subject).replace("NAME", name))?;
+    std::fs::write(&list_path, entered)?;
+    Ok(file)
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + chars.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generated_migration_is_written_and_entered_last() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("mod.rs"), include_str!("../store/mod.rs")).unwrap();
+        let file = generate(folder.path(), "add_audit_log", "20270101").unwrap();
+        assert_eq!(file.file_name().unwrap(), "m20270101_000005_add_audit_log.rs");
+        assert!(std::fs::read_to_string(&file).unwrap().starts_with("//! Add audit log."));
+        generate(folder.path(), "more", "20270102").unwrap();
+
+        let list = std::fs::read_to_string(folder.path().join("mod.rs")).unwrap();
+        let position = |text: &str| list.find(text).unwrap_or_else(|| panic!("{text} in {list}"));
+        assert!(position("mod m20261122_000004_sagas;") < position("mod m20270101_000005_add_audit_log;"));
+        assert!(position("Box::new(m20270101_000005_add_audit_log") < position("Box::new(m20270102_000006_more"));
+        assert!(position("Box::new(m20270102_000006_more") < position("// `migrate store generate`"));
+    }
+
+    #[test]
+    fn a_name_that_is_no_module_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["", "Add", "../x", "1st", "a-b"] {
+            assert!(generate(folder.path(), name, "20270101").is_err(), "{name}");
+        }
+    }
+}

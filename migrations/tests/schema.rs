@@ -1,0 +1,209 @@
+//! Both schemas go up, come down without a trace and go up again, on every database that the product runs on, and hold what they promise.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test fail by panicking, like the test")]
+#![allow(clippy::print_stdout, reason = "a database that is left out is said")]
+
+use std::future::Future;
+
+use migrations::{MigratorTrait, store, warehouse};
+use sea_orm_migration::sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+use uuid::Uuid;
+
+async fn connect(url: &str) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false);
+    options.map_sqlx_sqlite_opts(|sqlite| sqlite.create_if_missing(true).foreign_keys(true));
+    Database::connect(options).await.unwrap_or_else(|error| panic!("cannot connect to {url}: {error}"))
+}
+
+/// Runs the check on a database of its own in SQLite, and in PostgreSQL where `TEST_POSTGRES_URL` names a server.
+async fn on_every_database<F: Future<Output = ()>>(check: impl Fn(DatabaseConnection) -> F) {
+    let folder = tempfile::tempdir().unwrap();
+    check(connect(&format!("sqlite://{}", folder.path().join("test.db").display())).await).await;
+
+    let Ok(server_url) = std::env::var("TEST_POSTGRES_URL") else {
+        assert!(std::env::var("REQUIRE_POSTGRES").is_err(), "REQUIRE_POSTGRES is set, TEST_POSTGRES_URL is not");
+        println!("TEST_POSTGRES_URL is not set: checked on SQLite only");
+        return;
+    };
+    let server = connect(&server_url).await;
+    let name = format!("schema_{}", Uuid::new_v4().simple());
+    server.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+    let (address, parameters) = server_url.split_once('?').unwrap_or((&server_url, ""));
+    let (server_part, _) = address.rsplit_once('/').unwrap();
+    let db = connect(&format!("{server_part}/{name}?{parameters}")).await;
+    check(db.clone()).await;
+    db.close().await.unwrap();
+    server.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+}
+
+/// Every table, index and constraint, with its definition.
+async fn schema_of(db: &DatabaseConnection) -> Vec<String> {
+    let sql = match db.get_database_backend() {
+        DbBackend::Sqlite => {
+            "SELECT name || ': ' || coalesce(sql, '') AS line FROM sqlite_master
+             WHERE name NOT LIKE 'sqlite_%' AND tbl_name <> 'seaql_migrations' ORDER BY 1"
+        }
+        _ => {
+            "SELECT line FROM (
+                SELECT table_name || '.' || column_name || ': ' || data_type || is_nullable AS line
+                    FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'seaql_migrations'
+                UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'seaql_migrations'
+                UNION ALL SELECT conrelid::regclass || pg_get_constraintdef(oid) FROM pg_constraint
+                    WHERE connamespace = 'public'::regnamespace AND conrelid <> 'seaql_migrations'::regclass
+            ) lines ORDER BY 1"
+        }
+    };
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap();
+    rows.iter().map(|row| row.try_get("", "line").unwrap()).collect()
+}
+
+async fn up_down_up<M: MigratorTrait>(db: &DatabaseConnection, tables: &[&str]) {
+    M::up(db, None).await.unwrap();
+    let first = schema_of(db).await;
+    for table in tables {
+        db.execute_unprepared(&format!("SELECT * FROM {table}"))
+            .await
+            .unwrap_or_else(|error| panic!("{table}: {error}"));
+    }
+    M::up(db, None).await.unwrap();
+    assert_eq!(schema_of(db).await, first, "a second up changes nothing");
+
+    for _ in M::migrations() {
+        M::down(db, Some(1)).await.unwrap();
+    }
+    assert_eq!(schema_of(db).await, Vec::<String>::new(), "down leaves nothing behind");
+    M::up(db, None).await.unwrap();
+    assert_eq!(schema_of(db).await, first, "up again is the same");
+    M::fresh(db).await.unwrap();
+    assert_eq!(schema_of(db).await, first, "fresh is the same");
+}
+
+#[tokio::test]
+async fn the_store_goes_up_and_down() {
+    on_every_database(async |db| {
+        let tables = [
+            "users",
+            "books",
+            "warehouse_registry",
+            "inventory_cache",
+            "orders",
+            "order_items",
+            "payments",
+            "shipments",
+            "sagas",
+            "saga_journal",
+        ];
+        up_down_up::<store::Migrator>(&db, &tables).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_warehouse_goes_up_and_down() {
+    on_every_database(async |db| {
+        let tables =
+            ["users", "inventory", "shipment_logs", "shipments", "inventory_movements", "outbox", "warehouse_state"];
+        up_down_up::<warehouse::Migrator>(&db, &tables).await;
+    })
+    .await;
+}
+
+/// Statements run one by one; each either must pass or must be refused.
+async fn expect(db: &DatabaseConnection, cases: &[(bool, &str)]) {
+    for (allowed, sql) in cases {
+        let done = db.execute_unprepared(sql).await;
+        assert_eq!(done.is_ok(), *allowed, "{:?}: {sql}: {done:?}", db.get_database_backend());
+    }
+}
+
+const ID: &str = "'00000000-0000-4000-8000-000000000001'";
+const TIME: &str = "'2026-11-22T10:00:00+00:00'";
+
+#[tokio::test]
+async fn r16_stock_stays_within_its_bounds_and_the_state_is_one_row() {
+    on_every_database(async |db| {
+        warehouse::Migrator::up(&db, None).await.unwrap();
+        let insert = |quantity: i64, reserved: i64| {
+            format!(
+                "INSERT INTO inventory (book_id, isbn, quantity, reserved, version, updated_at)
+                 VALUES ({ID}, 'x', {quantity}, {reserved}, 1, {TIME})"
+            )
+        };
+        expect(
+            &db,
+            &[
+                (false, &insert(-1, 0)),
+                (false, &insert(1, 2)),
+                (false, &insert(1, -1)),
+                (true, &insert(2, 2)),
+                (false, "UPDATE inventory SET quantity = 1"),
+                (false, "UPDATE inventory SET reserved = 3"),
+                (true, "UPDATE warehouse_state SET version = version + 1"),
+                (false, &format!("INSERT INTO warehouse_state (id, database_id, version) VALUES (2, {ID}, 0)")),
+            ],
+        )
+        .await;
+        let sql = "SELECT version FROM warehouse_state";
+        let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap();
+        assert_eq!(rows.iter().map(|row| row.try_get("", "version").unwrap()).collect::<Vec<i64>>(), [1]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_status_of_an_order_is_known_from_the_start_and_no_other() {
+    on_every_database(async |db| {
+        store::Migrator::up(&db, None).await.unwrap();
+        let user = |email: &str, role: &str| {
+            format!(
+                "INSERT INTO users (id, email, password_hash, password_version, role, created_at, updated_at)
+                 VALUES ({ID}, '{email}', 'x', 1, '{role}', {TIME}, {TIME})"
+            )
+        };
+        let order = format!(
+            "INSERT INTO orders (id, user_id, status, total_cents, created_at, updated_at)
+             VALUES ({ID}, {ID}, 'PENDING', 1499, {TIME}, {TIME})"
+        );
+        expect(
+            &db,
+            &[
+                (false, &order), // no such user
+                (false, &user("a@example.com", "OWNER")),
+                (false, &user("A@example.com", "CUSTOMER")),
+                (true, &user("a@example.com", "CUSTOMER")),
+                (false, &user("a@example.com", "CUSTOMER")),
+                (true, &order),
+                (false, "UPDATE orders SET status = 'LOST'"),
+                (false, "UPDATE orders SET total_cents = -1"),
+            ],
+        )
+        .await;
+        for status in [
+            "PENDING",
+            "SHIPPED",
+            "CANCELLED",
+            "REJECTED",
+            "NEEDS_ATTENTION",
+            "BACKORDERED",
+            "PARTIALLY_SHIPPED",
+            "RETURNED",
+        ] {
+            expect(&db, &[(true, &format!("UPDATE orders SET status = '{status}'"))]).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_database_has_another_identity() {
+    let mut identities = Vec::new();
+    for _ in 0..2 {
+        let folder = tempfile::tempdir().unwrap();
+        let db = connect(&format!("sqlite://{}", folder.path().join("test.db").display())).await;
+        warehouse::Migrator::up(&db, None).await.unwrap();
+        let sql = "SELECT database_id FROM warehouse_state";
+        let row = db.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap().unwrap();
+        identities.push(row.try_get::<Uuid>("", "database_id").unwrap());
+    }
+    assert_ne!(identities[0], identities[1]);
+}
