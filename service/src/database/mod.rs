@@ -1,0 +1,123 @@
+//! The database of a service: PostgreSQL or an SQLite file, behind one handle that knows whether it can be used.
+//!
+//! The handle is made before the tree, unconnected. [`Keeper`], the first child of every service's tree, connects, takes
+//! the lock that keeps a second process out, brings the schema up to date, and from then on says whether it is ready.
+
+mod connect;
+mod error;
+mod transaction;
+
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use actors::Failure;
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr};
+
+use crate::config::DatabaseUrl;
+
+pub use connect::Settings;
+pub use error::{failure, is_contended, is_foreign_key_violation, is_unavailable, is_unique_violation};
+pub use transaction::{TransactionError, snapshot, transaction};
+
+/// The handle; clones share it.
+#[derive(Clone)]
+pub struct Database(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    connection: OnceLock<DatabaseConnection>,
+    state: RwLock<State>,
+    /// Pooled connections older than the last outage are of a server that is gone.
+    epoch: Arc<connect::Epoch>,
+}
+
+/// Whether the database can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Connected, locked, up to date.
+    Ready,
+    /// Not now, and why.
+    Away(String),
+}
+
+impl Database {
+    /// A handle that is not ready until its [`Keeper`] says so. Nothing is opened yet.
+    pub fn new(settings: Settings) -> Self {
+        Self(Arc::new(Inner {
+            settings,
+            connection: OnceLock::new(),
+            state: RwLock::new(State::Away("not connected yet".to_owned())),
+            epoch: Arc::default(),
+        }))
+    }
+
+    /// Connects without a keeper, lock or migration: for tests and command lines. Ready at once.
+    ///
+    /// # Errors
+    /// When the database cannot be opened.
+    pub async fn connect(settings: Settings) -> Result<Self, DbErr> {
+        let database = Self::new(settings);
+        database.open().await?;
+        database.set_state(State::Ready);
+        Ok(database)
+    }
+
+    /// The pool, when it can be used.
+    ///
+    /// # Errors
+    /// [`Failure::unavailable`] while the database is away, not migrated yet, or locked by another process.
+    pub fn ready(&self) -> Result<&DatabaseConnection, Failure> {
+        match (self.state(), self.0.connection.get()) {
+            (State::Ready, Some(connection)) => Ok(connection),
+            (State::Away(reason), _) => Err(Failure::unavailable(format!("database: {reason}"))),
+            (State::Ready, None) => Err(Failure::unavailable("database: not connected yet")),
+        }
+    }
+
+    /// Whether it can be used, for readiness.
+    pub fn state(&self) -> State {
+        self.0.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Which of the two it is.
+    pub fn backend(&self) -> DbBackend {
+        if self.url().is_sqlite() { DbBackend::Sqlite } else { DbBackend::Postgres }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.0.settings.url
+    }
+
+    /// How it is used.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// [`transaction`] on the pool; not ready counts as [`TransactionError::Begin`].
+    ///
+    /// # Errors
+    /// By step, see [`TransactionError`].
+    pub async fn transaction<T, E, F>(&self, name: &str, work: F) -> Result<T, TransactionError<E>>
+    where
+        F: AsyncFnOnce(&DatabaseTransaction) -> Result<T, E>,
+    {
+        let connection = self.ready().map_err(|failure| {
+            TransactionError::Begin(DbErr::Conn(RuntimeErr::Internal(failure.reason().to_owned())))
+        })?;
+        transaction(connection, name, work).await
+    }
+
+    fn set_state(&self, state: State) {
+        *self.0.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// The pool, opened if it is not. For PostgreSQL this makes no connection yet.
+    async fn open(&self) -> Result<&DatabaseConnection, DbErr> {
+        if self.0.connection.get().is_none() {
+            let connection = connect::pool(&self.0.settings, &self.0.epoch).await?;
+            // Somebody else's pool may have been set meanwhile; then this one is dropped.
+            let _ = self.0.connection.set(connection);
+        }
+        self.0.connection.get().ok_or_else(|| DbErr::Conn(RuntimeErr::Internal("no pool".to_owned())))
+    }
+}
