@@ -72,8 +72,13 @@ impl<T: Clone + Send + 'static, R: Send + 'static> Batch<T, R> {
     ///
     /// A write that fails or panics must have changed nothing, or be the same when repeated: its members are then
     /// written one by one, and only those that fail alone get an error.
-    pub fn flush<M, W, F>(&mut self, ctx: &mut Context<M>, limit: Duration, write: W, ended: impl FnOnce() -> M + Send + 'static)
-    where
+    pub fn flush<M, W, F>(
+        &mut self,
+        ctx: &mut Context<M>,
+        limit: Duration,
+        write: W,
+        ended: impl FnOnce() -> M + Send + 'static,
+    ) where
         M: Message,
         W: Fn(Vec<T>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Vec<R>, FlushError>> + Send + 'static,
@@ -137,9 +142,7 @@ where
     let guarded = AssertUnwindSafe(async { write(members).await }).catch_unwind();
     match tokio::time::timeout(limit, guarded).await {
         Ok(Ok(Ok(results))) if results.len() == count => Ok(results),
-        Ok(Ok(Ok(results))) => {
-            Err(FlushError::Poisoned(format!("{} results for {count} members", results.len())))
-        }
+        Ok(Ok(Ok(results))) => Err(FlushError::Poisoned(format!("{} results for {count} members", results.len()))),
         Ok(Ok(Err(error))) => Err(error),
         Ok(Err(panic)) => Err(FlushError::Poisoned(format!("panicked: {}", panic_text(&*panic)))),
         Err(_) => Err(FlushError::Unavailable("timed out".to_owned())),

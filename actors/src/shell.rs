@@ -14,6 +14,9 @@ use crate::{Actor, Address, Context, Failure, Message as _, fault};
 /// Runs one incarnation of `A`.
 pub(crate) struct Shell<A>(pub(crate) Arc<A>);
 
+/// Called once an incarnation has started.
+pub(crate) type Started = Box<dyn FnOnce() + Send>;
+
 /// What an incarnation is born with.
 pub(crate) struct Birth<A: Actor> {
     pub(crate) address: Address<A::Msg>,
@@ -22,15 +25,14 @@ pub(crate) struct Birth<A: Actor> {
     pub(crate) closing: CancellationToken,
     /// Set before the incarnation ends by its own will.
     pub(crate) finished: Arc<AtomicBool>,
-    /// Called once `start` has returned.
-    pub(crate) started: Box<dyn FnOnce() + Send>,
+    pub(crate) started: Started,
 }
 
 pub(crate) struct Incarnation<A: Actor> {
     // Declared first, dropped first: nobody may find the address open once the state is gone.
     open: Open<A>,
     state: Option<A::State>,
-    unborn: Option<(A::Args, Box<dyn FnOnce() + Send>)>,
+    unborn: Option<(A::Args, Started)>,
     finished: Arc<AtomicBool>,
     ctx: Context<A::Msg>,
 }

@@ -9,7 +9,7 @@ use ractor::{ActorCell, ActorRef};
 use tokio_util::sync::CancellationToken;
 
 use crate::life::Life;
-use crate::shell::{Birth, Shell};
+use crate::shell::{Birth, Shell, Started};
 use crate::supervisor::{self, Supervisor};
 use crate::tree::Node;
 use crate::{Actor, Address, SupervisorAddress};
@@ -85,7 +85,7 @@ pub(crate) type Launch = Arc<dyn Fn(Parentage) -> BoxFuture<'static, Result<Runn
 pub(crate) struct Parentage {
     pub(crate) supervisor: ActorCell,
     pub(crate) life: Arc<Life>,
-    pub(crate) started: Box<dyn FnOnce() + Send>,
+    pub(crate) started: Started,
 }
 
 /// An incarnation as its supervisor sees it.

@@ -15,7 +15,7 @@ use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, Supervisio
 
 use crate::child::{Child, Exit, Verdict};
 use crate::life::Life;
-use crate::shell::Crash;
+use crate::shell::{Crash, Started};
 use crate::spec::{ChildSpec, FailureReport, Parentage};
 use crate::status::State;
 use crate::tree::{Node, Snapshot};
@@ -139,7 +139,7 @@ pub(crate) struct Args {
     /// Set before it ends because it was told to.
     pub(crate) finished: Arc<AtomicBool>,
     /// Called once each child has started or failed to at first.
-    pub(crate) started: Box<dyn FnOnce() + Send>,
+    pub(crate) started: Started,
 }
 
 pub(crate) struct Supervision {
@@ -149,7 +149,7 @@ pub(crate) struct Supervision {
     by_actor: HashMap<ActorId, String>,
     /// The static child whose first start decides when the next one begins.
     next: usize,
-    started: Option<Box<dyn FnOnce() + Send>>,
+    started: Option<Started>,
     stopping: Option<Result<(), String>>,
     finished: Arc<AtomicBool>,
     life: Arc<Life>,

@@ -38,7 +38,11 @@ impl Node {
 
     pub(crate) fn remove(&self, id: &str, dynamic: bool) {
         let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
-        if dynamic { children.swap_remove(id) } else { children.shift_remove(id) };
+        if dynamic {
+            children.swap_remove(id)
+        } else {
+            children.shift_remove(id)
+        };
     }
 
     /// A new incarnation of a supervisor begins without the dynamic children of the former one.
