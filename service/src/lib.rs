@@ -4,6 +4,12 @@ pub mod accounts;
 pub mod clock;
 pub mod config;
 pub mod database;
+pub mod http;
 pub mod problem;
 pub mod queries;
 pub mod routes;
+mod run;
+pub mod status;
+pub mod telemetry;
+
+pub use run::run;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use actors::{AskError, Failure, Refused};
+use actors::{AskError, BatchError, Failure, Refused};
 use contract::problem as kind;
 use contract::{FieldError, Shortfall, StockRow};
 use http::StatusCode;
@@ -172,6 +172,15 @@ impl From<Failure> for Problem {
             Self::unavailable("Something that this needs is away; nothing was done.")
         } else {
             Self::internal(failure.reason())
+        }
+    }
+}
+
+impl From<BatchError> for Problem {
+    fn from(error: BatchError) -> Self {
+        match error {
+            BatchError::Failed(cause) => Self::internal(cause),
+            BatchError::Unavailable(_) => AskError::Timeout.into(),
         }
     }
 }

@@ -99,14 +99,14 @@ impl Reader {
 
 /// What the actor is given.
 #[derive(Clone)]
-pub struct Args {
+struct Args {
     database: Database,
     concurrency: usize,
 }
 
 /// What it can be told.
 #[derive(IntoStaticStr)]
-pub enum Msg {
+enum Msg {
     /// Run this when there is a connection for it.
     Read(Job),
     /// One has ended, well or not.
@@ -114,7 +114,7 @@ pub enum Msg {
 }
 
 /// A read, with whom to tell.
-pub struct Job(Box<dyn Run>);
+struct Job(Box<dyn Run>);
 
 trait Run: Send {
     fn run(self: Box<Self>, connection: DatabaseConnection) -> BoxFuture<'static, ()>;
@@ -157,14 +157,14 @@ where
 }
 
 /// What it owns.
-pub struct State {
+struct State {
     args: Args,
     running: usize,
     line: VecDeque<Job>,
 }
 
 /// The actor.
-pub struct Queries;
+struct Queries;
 
 impl Actor for Queries {
     const KIND: &'static str = "queries";

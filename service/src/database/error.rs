@@ -2,9 +2,11 @@
 
 use std::ops::Deref as _;
 
-use actors::Failure;
+use actors::{Failure, FlushError};
 use sea_orm::sqlx::Error as SqlxError;
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
+
+use super::TransactionError;
 
 /// Whether the database is away, or cannot do anything for anybody: worth trying again, no fault of the statement.
 ///
@@ -59,6 +61,14 @@ pub fn is_foreign_key_violation(error: &DbErr) -> bool {
 /// For an actor that cannot go on: a database that is away is waited for and never counted against a budget.
 pub fn failure(error: &DbErr) -> Failure {
     if is_unavailable(error) { Failure::unavailable(error) } else { Failure::broken(error) }
+}
+
+/// For a batch: a database that is away is away for every member.
+impl From<TransactionError<DbErr>> for FlushError {
+    fn from(error: TransactionError<DbErr>) -> Self {
+        let error = DbErr::from(error);
+        if is_unavailable(&error) { Self::Unavailable(error.to_string()) } else { Self::Poisoned(error.to_string()) }
+    }
 }
 
 fn sqlstate(error: &DbErr) -> Option<String> {

@@ -1,21 +1,27 @@
 //! The database of a service: PostgreSQL or an SQLite file, behind one handle that knows whether it can be used.
 //!
-//! The handle is made before the tree, unconnected. [`Keeper`], the first child of every service's tree, connects, takes
+//! The handle is made before the tree, unconnected. [`Database::child`], the first child of every service's tree, connects, takes
 //! the lock that keeps a second process out, brings the schema up to date, and from then on says whether it is ready.
 
 mod connect;
 mod error;
+mod keeper;
+mod lock;
 mod transaction;
 
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use actors::Failure;
 use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr};
+use tokio::sync::{Mutex, watch};
 
 use crate::config::DatabaseUrl;
 
 pub use connect::Settings;
 pub use error::{failure, is_contended, is_foreign_key_violation, is_unavailable, is_unique_violation};
+pub use keeper::Preparation;
 pub use transaction::{TransactionError, snapshot, transaction};
 
 /// The handle; clones share it.
@@ -25,9 +31,19 @@ pub struct Database(Arc<Inner>);
 struct Inner {
     settings: Settings,
     connection: OnceLock<DatabaseConnection>,
-    state: RwLock<State>,
+    state: watch::Sender<State>,
+    lock: Mutex<Option<lock::Lock>>,
+    was_locked: AtomicBool,
+    /// Tells this process from every other that wants the lock.
+    identity: String,
     /// Pooled connections older than the last outage are of a server that is gone.
     epoch: Arc<connect::Epoch>,
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Database({})", self.url())
+    }
 }
 
 /// Whether the database can be used.
@@ -35,17 +51,32 @@ struct Inner {
 pub enum State {
     /// Connected, locked, up to date.
     Ready,
+    /// Another process uses it; who that is. This one waits.
+    Locked(String),
     /// Not now, and why.
     Away(String),
 }
 
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready => f.write_str("ready"),
+            Self::Locked(holder) => write!(f, "another process uses it: {holder}"),
+            Self::Away(reason) => f.write_str(reason),
+        }
+    }
+}
+
 impl Database {
-    /// A handle that is not ready until its [`Keeper`] says so. Nothing is opened yet.
+    /// A handle that is not ready until [`Database::child`] has made it so. Nothing is opened yet.
     pub fn new(settings: Settings) -> Self {
         Self(Arc::new(Inner {
             settings,
             connection: OnceLock::new(),
-            state: RwLock::new(State::Away("not connected yet".to_owned())),
+            state: watch::Sender::new(State::Away("not connected yet".to_owned())),
+            lock: Mutex::new(None),
+            was_locked: AtomicBool::new(false),
+            identity: uuid::Uuid::new_v4().simple().to_string(),
             epoch: Arc::default(),
         }))
     }
@@ -66,16 +97,27 @@ impl Database {
     /// # Errors
     /// [`Failure::unavailable`] while the database is away, not migrated yet, or locked by another process.
     pub fn ready(&self) -> Result<&DatabaseConnection, Failure> {
-        match (self.state(), self.0.connection.get()) {
+        match (&*self.0.state.borrow(), self.0.connection.get()) {
             (State::Ready, Some(connection)) => Ok(connection),
-            (State::Away(reason), _) => Err(Failure::unavailable(format!("database: {reason}"))),
             (State::Ready, None) => Err(Failure::unavailable("database: not connected yet")),
+            (state, _) => Err(Failure::unavailable(format!("database: {state}"))),
         }
     }
 
     /// Whether it can be used, for readiness.
     pub fn state(&self) -> State {
-        self.0.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.state.borrow().clone()
+    }
+
+    /// Waits until it is ready.
+    pub async fn until_ready(&self) {
+        self.until(|state| *state == State::Ready).await;
+    }
+
+    /// Waits until its state is such, and says which.
+    pub async fn until(&self, such: impl FnMut(&State) -> bool) -> State {
+        // The sender lives in the handle itself, so waiting cannot fail.
+        self.0.state.subscribe().wait_for(such).await.map_or_else(|_| self.state(), |state| state.clone())
     }
 
     /// Which of the two it is.
@@ -107,8 +149,19 @@ impl Database {
         transaction(connection, name, work).await
     }
 
+    /// Each change is worth a line in the log.
     fn set_state(&self, state: State) {
-        *self.0.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        let database = self.url();
+        let changed = self.0.state.send_if_modified(|current| {
+            let changes = *current != state;
+            current.clone_from(&state);
+            changes
+        });
+        match state {
+            State::Ready if changed => tracing::info!(%database, "the database is ready"),
+            unready if changed => tracing::warn!(%database, "the database cannot be used: {unready}"),
+            _ => {}
+        }
     }
 
     /// The pool, opened if it is not. For PostgreSQL this makes no connection yet.

@@ -1,0 +1,235 @@
+//! Serves a service's routes. Child of the root, or of the all-in-one's.
+//!
+//! Owns nothing: the listener is bound before the tree, and both it and the connections outlive a restart, so a crash
+//! here cuts nobody off. A stop ends them in steps, so that no request is cut either:
+//!
+//! 1. New requests are still answered, but each answer says `Connection: close`. A client that is busy moves on by
+//!    itself; closing its connection instead would meet a request already on its way.
+//! 2. The listener is closed, then connections that are idle, and the others after their answer.
+//! 3. What is left at the limit is dropped.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use actors::{Actor, Address, ChildSpec, Closing, Context, EffectError, Failure};
+use http::header::{self, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use strum::IntoStaticStr;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::routes::Routes;
+
+/// Connections at once. What comes beyond waits in the listener's backlog.
+const CONNECTIONS: usize = 4_096;
+/// How long a client may take for a request's head, and how long a connection may be idle: longer than the 90 s for which
+/// proxies keep theirs, so that it is the proxy that closes it.
+const HEAD_WITHIN: Duration = Duration::from_secs(120);
+/// How long busy clients have to notice that their connection closes.
+const NOTICE: Duration = Duration::from_millis(500);
+/// How long a connection accepted at the last moment has to bring its request.
+const LAST_CALL: Duration = Duration::from_millis(100);
+/// Pause after a failed accept, mostly for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A server serves until it is stopped.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// Binds before the tree is started, so that a taken port is known at once.
+///
+/// # Errors
+/// When the address cannot be had.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// The server as the child `http`. `drain` is the limit for the whole service's stop, of which requests get four fifths.
+pub fn child(listener: TcpListener, routes: Routes, drain: Duration) -> ChildSpec {
+    let limit = drain * 4 / 5;
+    let args = Args {
+        listener: Arc::new(Mutex::new(Some(listener))),
+        routes,
+        limit,
+        connections: Connections {
+            open: TaskTracker::new(),
+            slots: Arc::new(Semaphore::new(CONNECTIONS)),
+            closing: CancellationToken::new(),
+            finish: CancellationToken::new(),
+            abort: CancellationToken::new(),
+        },
+    };
+    ChildSpec::actor("http", &Address::new(MAILBOX), Http, args).stop_within(limit + Duration::from_secs(2))
+}
+
+/// Nobody but itself sends it anything.
+const MAILBOX: usize = 8;
+
+#[derive(Clone)]
+struct Args {
+    /// Gone once the server was stopped.
+    listener: Arc<Mutex<Option<TcpListener>>>,
+    routes: Routes,
+    limit: Duration,
+    connections: Connections,
+}
+
+#[derive(Clone)]
+struct Connections {
+    open: TaskTracker,
+    slots: Arc<Semaphore>,
+    closing: CancellationToken,
+    finish: CancellationToken,
+    abort: CancellationToken,
+}
+
+#[derive(IntoStaticStr)]
+enum Msg {
+    Ended { outcome: Result<(), EffectError> },
+}
+
+struct Http;
+
+impl Actor for Http {
+    const KIND: &'static str = "http";
+    type Msg = Msg;
+    type Args = Args;
+    type State = Closing;
+
+    async fn start(&self, args: Args, ctx: &mut Context<Msg>) -> Result<Closing, Failure> {
+        let listener = {
+            let listener = args.listener.lock().unwrap_or_else(PoisonError::into_inner);
+            listener.as_ref().ok_or_else(|| Failure::broken("the listener was closed by a stop"))?.try_clone()?
+        };
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let closing = ctx.closing();
+        ctx.effect(FOREVER, serve(args, listener, closing.clone()), |outcome| Msg::Ended { outcome });
+        Ok(closing)
+    }
+
+    async fn handle(&self, msg: Msg, closing: &mut Closing, _ctx: &mut Context<Msg>) -> Result<(), Failure> {
+        match msg {
+            Msg::Ended { outcome: Ok(()) } if closing.is_closed() => Ok(()),
+            Msg::Ended { outcome } => Err(match outcome {
+                Ok(()) => Failure::broken("the server ended"),
+                Err(error) => error.into(),
+            }),
+        }
+    }
+}
+
+async fn serve(args: Args, listener: tokio::net::TcpListener, closing: Closing) {
+    let Connections { open, closing: closed, finish, abort, .. } = &args.connections;
+    accept_until(&listener, &args, closing.closed()).await;
+
+    let deadline = Instant::now() + args.limit;
+    closed.cancel();
+    open.close();
+    let notice = async {
+        let _ = tokio::time::timeout(NOTICE.min(args.limit), open.wait()).await;
+    };
+    accept_until(&listener, &args, notice).await;
+
+    drop(listener);
+    args.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let _ = tokio::time::timeout(LAST_CALL.min(args.limit), open.wait()).await;
+
+    finish.cancel();
+    if tokio::time::timeout_at(deadline.into(), open.wait()).await.is_err() {
+        tracing::warn!(connections = open.len(), "requests are dropped: they took longer than the stop may");
+        abort.cancel();
+        open.wait().await;
+    }
+}
+
+async fn accept_until(listener: &tokio::net::TcpListener, args: &Args, stop: impl Future<Output = ()>) {
+    let mut stop = std::pin::pin!(stop);
+    let service = TowerToHyperService::new(warp::service(args.routes.clone().into_filter()));
+    loop {
+        let accept = async {
+            // The semaphore is never closed, so there is always a slot in the end.
+            let slot = Arc::clone(&args.connections.slots).acquire_owned().await.ok();
+            (listener.accept().await, slot)
+        };
+        // What is in the backlog already has somebody behind it, so it comes first.
+        let (accepted, slot) = tokio::select! {
+            biased;
+            accepted = accept => accepted,
+            () = &mut stop => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let service = service.clone();
+                let closing = args.connections.closing.clone();
+                let answer = service_fn(move |request| {
+                    let (answer, closing) = (service.call(request), closing.clone());
+                    async move {
+                        let mut response = answer.await?;
+                        if closing.is_cancelled() {
+                            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                        }
+                        Ok::<_, Infallible>(response)
+                    }
+                });
+                let http = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEAD_WITHIN)
+                    .serve_connection(TokioIo::new(prompt(stream)), answer);
+                args.connections.open.spawn(hold(http, slot, args.connections.clone()));
+            }
+            Err(error) if is_of_the_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "no connection can be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Without delay: an answer is one write, and there is nothing to wait for.
+fn prompt(stream: TcpStream) -> TcpStream {
+    let _ = stream.set_nodelay(true);
+    stream
+}
+
+/// Serves one connection to its end.
+async fn hold<S>(
+    http: http1::Connection<TokioIo<TcpStream>, S>,
+    slot: Option<OwnedSemaphorePermit>,
+    connections: Connections,
+) where
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody: 'static>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    <S::ResBody as hyper::body::Body>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let _slot = slot;
+    let mut http = std::pin::pin!(http);
+    let ended = tokio::select! {
+        ended = http.as_mut() => ended,
+        () = connections.abort.cancelled() => return,
+        () = connections.finish.cancelled() => {
+            http.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = http => ended,
+                () = connections.abort.cancelled() => return,
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

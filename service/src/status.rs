@@ -1,0 +1,66 @@
+//! What every service says of itself: whether it is ready, and its tree of actors.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actors::{Snapshot, State, SupervisorAddress};
+use contract::Readiness;
+use http::StatusCode;
+
+use crate::database::{self, Database};
+use crate::problem::Problem;
+use crate::routes::{Access, HasAuth, Request, Response, Route};
+
+/// What this needs of a service.
+pub trait HasStatus: HasAuth {
+    /// The service's database.
+    fn database(&self) -> &Database;
+    /// The root of the service's tree.
+    fn supervisor(&self) -> &SupervisorAddress;
+    /// Checks of the service's own, by name: what is wrong, or nothing.
+    fn checks(&self) -> Vec<(&'static str, Option<String>)> {
+        Vec::new()
+    }
+}
+
+/// `GET /ready`, for anybody: 200 when the database can be used and every actor right below the root is running, else 503.
+pub fn ready_route<A: HasStatus>() -> Route<A> {
+    Route::get("/ready", Access::Anyone, |request: Request<A>| async move { Ok(ready(&*request.app)) })
+}
+
+/// `GET /actors`: the whole tree, live.
+pub fn actors_route<A: HasStatus>(access: Access) -> Route<A> {
+    Route::get("/actors", access, actors)
+}
+
+async fn actors<A: HasStatus>(request: Request<A>) -> Result<Response, Problem> {
+    let app = Arc::clone(&request.app);
+    Ok(Response::ok(&app.supervisor().snapshot()))
+}
+
+fn ready(app: &impl HasStatus) -> Response {
+    let database = match app.database().state() {
+        database::State::Ready => None,
+        unready => Some(unready.to_string()),
+    };
+    let mut checks = vec![("database", database), ("supervisor", ailing(&app.supervisor().snapshot()))];
+    checks.extend(app.checks());
+    let is_ready = checks.iter().all(|(_, wrong)| wrong.is_none());
+    let checks: BTreeMap<_, _> =
+        checks.into_iter().map(|(name, wrong)| (name.to_owned(), wrong.unwrap_or_else(|| "ok".to_owned()))).collect();
+    let (status, word) =
+        if is_ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
+    Response::json(status, &Readiness { status: word.to_owned(), checks })
+}
+
+/// What is not running right below the root. Further down an actor may be away without the service being so: a warehouse
+/// that is offline, a saga that waits.
+fn ailing(snapshot: &Snapshot) -> Option<String> {
+    let root = &snapshot.tree;
+    let ailing: Vec<&str> = std::iter::once(root)
+        .chain(&root.children)
+        .filter(|actor| actor.state != State::Running)
+        .map(|actor| actor.path.as_str())
+        .collect();
+    (!ailing.is_empty()).then(|| format!("not running: {}", ailing.join(", ")))
+}
