@@ -1,7 +1,12 @@
 //! Decisions, as pure functions: no I/O, no clock, no randomness.
 
+pub mod book;
 pub mod breaker;
+pub mod delivery;
 pub mod health;
+pub mod order;
 pub mod pull;
+pub mod registration;
+pub mod saga;
 pub mod sourcing;
 pub mod stock;

@@ -72,7 +72,9 @@ impl Candidate<'_> {
 /// What is short at the warehouse that comes nearest, which lacks the fewest copies. (By book alone, each may be plentiful somewhere.)
 /// With no candidate at all, everything is short and nothing is available; an order of nothing is then refused without a shortfall.
 pub fn plan(demand: &Demand, candidates: &[Candidate<'_>]) -> Result<WarehouseId, Vec<Shortfall>> {
-    let rank = |candidate: &&Candidate<'_>| (Reverse(candidate.left_after(demand)), candidate.priority, candidate.name.to_owned());
+    let rank = |candidate: &&Candidate<'_>| {
+        (Reverse(candidate.left_after(demand)), candidate.priority, candidate.name.to_owned())
+    };
     let able = candidates.iter().filter(|candidate| candidate.missing(demand) == 0);
     if let Some(best) = able.min_by_key(rank) {
         return Ok(best.warehouse);
@@ -108,7 +110,12 @@ mod tests {
     fn candidates<'a>(all: &[(i32, &'a str, &[i64])]) -> Vec<Candidate<'a>> {
         let numbered = all.iter().zip(1..);
         numbered
-            .map(|(&(priority, name, free), n)| Candidate { warehouse: warehouse(n), name, priority, free: free.to_vec() })
+            .map(|(&(priority, name, free), n)| Candidate {
+                warehouse: warehouse(n),
+                name,
+                priority,
+                free: free.to_vec(),
+            })
             .collect()
     }
 

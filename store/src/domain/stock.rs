@@ -143,6 +143,15 @@ impl Stock {
         }
     }
 
+    /// Gives back what the order has held since before `limit`; false when it holds nothing as old as that.
+    pub fn release_older(&mut self, order: OrderId, limit: Timestamp) -> bool {
+        let older = self.allocations.get(&order).is_some_and(|held| held.since < limit);
+        if older {
+            self.release(order);
+        }
+        older
+    }
+
     /// Sets rows that a warehouse answered with; an older version than the known one changes nothing (R14).
     pub fn set_rows(&mut self, warehouse: WarehouseId, rows: &[StockRow], at: Timestamp) {
         for row in rows {
@@ -356,7 +365,8 @@ mod tests {
         let mut stock = two_warehouses();
         stock.set_rows(warehouse(1), &[row(2, 3, 4), row(3, 3, 9)], at(0));
         stock.apply_pull(warehouse(1), &Snapshot::new(8, [row(1, 12, 5)]), false, at(1));
-        let left: Vec<_> = (1..=3).map(|n| stock.of(book(n)).shelves.first().map_or(0, |shelf| shelf.quantity)).collect();
+        let left: Vec<_> =
+            (1..=3).map(|n| stock.of(book(n)).shelves.first().map_or(0, |shelf| shelf.quantity)).collect();
         assert_eq!(left, [12, 0, 3]);
         stock.apply_pull(warehouse(1), &Snapshot::new(2, [row(1, 1, 2)]), true, at(2));
         assert_eq!((stock.of(book(1)).shelves[0].quantity, stock.of(book(3)).shelves.len()), (1, 0));

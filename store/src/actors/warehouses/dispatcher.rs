@@ -1,0 +1,223 @@
+//! The only one that calls a warehouse to ship: at most so many calls at once, a bounded line behind them, and a circuit breaker before
+//! both (R21). Child of `warehouse:<name>`.
+//!
+//! It repeats nothing: whoever asked knows whether an earlier call is still unknown (R1). A restart loses the breaker's state (it begins
+//! closed) and the calls: those that wait for them learn that their fate is unknown.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::actors::{Actor, Address, Closing, Context, EffectError, Failure, Reply};
+use contract::{DatabaseId, ShipmentRequest, WarehouseId};
+use strum::IntoStaticStr;
+
+use super::{monitor, registry};
+use crate::client::WarehouseApi;
+use crate::domain::breaker::{self, Breaker};
+
+pub use crate::domain::delivery::Delivery;
+
+/// How it calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Calls at once.
+    pub concurrency: usize,
+    /// Calls that may wait for one of those to end.
+    pub queue: usize,
+    /// How long one may take.
+    pub timeout: Duration,
+    /// When the breaker opens, and how it probes.
+    pub breaker: breaker::Policy,
+}
+
+/// What every start is given.
+#[derive(Clone)]
+pub struct Args {
+    /// The warehouse.
+    pub id: WarehouseId,
+    /// Its name, for the log.
+    pub name: String,
+    /// The identity of its database.
+    pub database_id: DatabaseId,
+    /// How to call it.
+    pub api: Arc<dyn WarehouseApi>,
+    /// How to call.
+    pub policy: Policy,
+    /// Told when the breaker opens or closes.
+    pub registry: Address<registry::Msg>,
+}
+
+/// What it can be told.
+#[derive(IntoStaticStr)]
+pub enum Msg {
+    /// Calls the warehouse to ship.
+    Ship {
+        /// What.
+        request: ShipmentRequest,
+        /// The id of the client's request that this is for, to be passed on.
+        request_id: Option<String>,
+        /// What became of this call. Lost, or no reply in time, is unknown.
+        reply: Reply<Delivery>,
+    },
+    /// A call has ended.
+    Answered {
+        /// How.
+        delivery: Delivery,
+        /// For whom.
+        reply: Reply<Delivery>,
+    },
+    /// Timer: see whether the warehouse is back.
+    Probe,
+    /// The probe has ended.
+    Probed {
+        /// Whether it is.
+        healthy: bool,
+    },
+    /// Tell the registry how the breaker stands.
+    Announce,
+}
+
+struct Call {
+    request: ShipmentRequest,
+    request_id: Option<String>,
+    reply: Reply<Delivery>,
+}
+
+/// The breaker, and who waits.
+pub struct State {
+    args: Args,
+    breaker: Breaker,
+    in_flight: usize,
+    queue: VecDeque<Call>,
+}
+
+/// The actor.
+pub struct Dispatcher;
+
+impl Actor for Dispatcher {
+    const KIND: &'static str = "dispatcher";
+    type Msg = Msg;
+    type Args = Args;
+    type State = State;
+
+    async fn start(&self, args: Args, _: &mut Context<Msg>) -> Result<State, Failure> {
+        let state = State { args, breaker: Breaker::new(), in_flight: 0, queue: VecDeque::new() };
+        state.announce();
+        Ok(state)
+    }
+
+    async fn handle(&self, msg: Msg, state: &mut State, ctx: &mut Context<Msg>) -> Result<(), Failure> {
+        match msg {
+            Msg::Ship { request, request_id, reply } => state.take(Call { request, request_id, reply }, ctx),
+            Msg::Answered { delivery, reply } => {
+                state.in_flight -= 1;
+                state.observe(&delivery, ctx);
+                reply.send(delivery);
+                state.send_queued(ctx);
+            }
+            Msg::Probe => state.probe(ctx),
+            Msg::Probed { healthy } => state.probed(healthy, ctx),
+            Msg::Announce => state.announce(),
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn take(&mut self, call: Call, ctx: &mut Context<Msg>) {
+        if self.breaker.is_open() {
+            refuse(call, "its circuit breaker is open");
+        } else if self.in_flight < self.args.policy.concurrency {
+            self.send(call, ctx);
+        } else if self.queue.len() < self.args.policy.queue {
+            self.queue.push_back(call);
+        } else {
+            refuse(call, "too many calls wait for it");
+        }
+    }
+
+    fn send_queued(&mut self, ctx: &mut Context<Msg>) {
+        if ctx.closing().is_closed() {
+            self.queue.drain(..).for_each(|call| refuse(call, "its dispatcher is stopping"));
+        }
+        while self.in_flight < self.args.policy.concurrency
+            && let Some(call) = self.queue.pop_front()
+        {
+            // Whoever gave up waiting takes it for unknown and asks again: not calling at all is the better half of that.
+            if !call.reply.is_abandoned() {
+                self.send(call, ctx);
+            }
+        }
+    }
+
+    fn send(&mut self, call: Call, ctx: &mut Context<Msg>) {
+        self.in_flight += 1;
+        let Call { request, request_id, reply } = call;
+        let work = self.args.api.ship(&request, request_id.as_deref());
+        ctx.effect(self.args.policy.timeout, work, move |result| {
+            let unknown = |error: EffectError| Delivery::Unknown { reason: format!("the call {error}") };
+            Msg::Answered { delivery: result.unwrap_or_else(unknown), reply }
+        });
+    }
+
+    /// A connection that cannot be made counts as a failure too: nobody is helped by trying it with every order until the next health poll.
+    fn observe(&mut self, delivery: &Delivery, ctx: &mut Context<Msg>) {
+        let was_open = self.breaker.is_open();
+        self.breaker = match delivery {
+            answer if answer.is_answer() => self.breaker.answered(),
+            Delivery::NeverSent { reason } | Delivery::Unknown { reason } => {
+                tracing::debug!(warehouse = self.args.name, reason, "a call to ship was not answered");
+                self.breaker.failed(&self.args.policy.breaker)
+            }
+            _ => self.breaker,
+        };
+        if self.breaker.is_open() && !was_open {
+            tracing::warn!(warehouse = self.args.name, "circuit breaker opened");
+            self.queue.drain(..).for_each(|call| refuse(call, "its circuit breaker has opened"));
+            self.announce();
+            self.schedule_probe(ctx);
+        }
+    }
+
+    fn schedule_probe(&self, ctx: &mut Context<Msg>) {
+        if let Some(wait) = self.breaker.next_probe(&self.args.policy.breaker) {
+            ctx.send_after(wait, Msg::Probe);
+        }
+    }
+
+    fn probe(&self, ctx: &mut Context<Msg>) {
+        let work = probe(Arc::clone(&self.args.api), self.args.database_id, ctx.closing());
+        ctx.effect(self.args.policy.timeout, work, |result| Msg::Probed { healthy: result.unwrap_or(false) });
+    }
+
+    fn probed(&mut self, healthy: bool, ctx: &mut Context<Msg>) {
+        self.breaker = self.breaker.probed(healthy);
+        if self.breaker.is_open() {
+            self.schedule_probe(ctx);
+        } else {
+            tracing::info!(warehouse = self.args.name, "circuit breaker closed");
+            self.announce();
+        }
+    }
+
+    fn announce(&self) {
+        let breaker = if self.breaker.is_open() { contract::Breaker::Open } else { contract::Breaker::Closed };
+        // A registry that is being restarted asks for it when it starts.
+        let _ = self.args.registry.tell(registry::Msg::BreakerChanged { id: self.args.id, breaker });
+    }
+}
+
+fn refuse(call: Call, reason: &str) {
+    call.reply.send(Delivery::NeverSent { reason: reason.to_owned() });
+}
+
+async fn probe(api: Arc<dyn WarehouseApi>, expected: DatabaseId, closing: Closing) -> bool {
+    tokio::select! {
+        answer = api.health() => monitor::check(answer, expected).is_ok(),
+        () = closing.closed() => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,12 @@
+//! All SQL of the store. One set of entities and queries serves PostgreSQL and SQLite; where they must differ, one function here does.
+
+pub mod books;
+pub mod bulk;
+pub mod inventory_cache;
+pub mod journal;
+pub mod orders;
+pub mod sagas;
+pub mod shipments;
+#[cfg(test)]
+pub mod testing;
+pub mod warehouses;

@@ -1,0 +1,70 @@
+//! Shipments: what each order's warehouse was told to send.
+
+#![allow(missing_docs, reason = "the columns are those of the migration")]
+#![allow(clippy::disallowed_methods, reason = "in what the entity's derive makes, and nobody calls")]
+
+use contract::{OrderId, ShipmentLine, ShipmentStatus, WarehouseId};
+use sea_orm::entity::prelude::*;
+use sea_orm::{QueryOrder as _, QuerySelect as _};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "shipments")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub order_id: Uuid,
+    pub warehouse_id: Uuid,
+    pub warehouse_name: String,
+    pub status: String,
+    /// The lines as JSON: `[{bookId, isbn, quantity}]`.
+    #[sea_orm(column_type = "Text")]
+    pub items: String,
+    pub shipped_at: Option<DateTimeUtc>,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// What an order in flight holds of a warehouse's stock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    pub order: OrderId,
+    pub warehouse: WarehouseId,
+    pub items: Vec<ShipmentLine>,
+}
+
+/// The shipments that are instructed and not answered. An order has at most one.
+///
+/// # Errors
+/// Those of the database.
+pub async fn open(db: &impl ConnectionTrait) -> Result<Vec<Open>, DbErr> {
+    let pending = Column::Status.eq(ShipmentStatus::Pending.as_str());
+    let rows = Entity::find().filter(pending).order_by_asc(Column::Id).all(db).await?;
+    let parse = |row: Model| {
+        let items = serde_json::from_str(&row.items).map_err(|error| DbErr::Json(error.to_string()))?;
+        Ok(Open { order: OrderId(row.order_id), warehouse: WarehouseId(row.warehouse_id), items })
+    };
+    rows.into_iter().map(parse).collect()
+}
+
+/// Which of `orders` have an open shipment.
+///
+/// # Errors
+/// Those of the database.
+pub async fn open_of(db: &impl ConnectionTrait, orders: &[OrderId]) -> Result<Vec<OrderId>, DbErr> {
+    let mut open = Vec::new();
+    for chunk in orders.chunks(1_000) {
+        let ids: Vec<Uuid> = Entity::find()
+            .select_only()
+            .column(Column::OrderId)
+            .filter(Column::OrderId.is_in(chunk.iter().map(|order| order.uuid())))
+            .filter(Column::Status.eq(ShipmentStatus::Pending.as_str()))
+            .into_tuple()
+            .all(db)
+            .await?;
+        open.extend(ids.into_iter().map(OrderId));
+    }
+    Ok(open)
+}
