@@ -100,9 +100,7 @@ impl Actor for Keeper {
     async fn handle(&self, msg: Msg, state: &mut State, ctx: &mut Context<Msg>) -> Result<(), Failure> {
         match msg {
             Msg::Verify { email, password, reply } => state.verify(&email, password, reply),
-            Msg::Register { new, reply } if state.line.len() < LINE => {
-                state.line.push_back(Job::Register { new, reply })
-            }
+            Msg::Register { new, reply } if state.has_room() => state.line.push_back(Job::Register { new, reply }),
             Msg::Register { reply, .. } => reply.send(Err(RegisterError::Busy)),
             Msg::Verified { tag, outcome } => state.verified(tag, outcome),
             Msg::Registered { outcome, reply } => {
@@ -128,11 +126,28 @@ impl State {
         if let Some(waiting) = self.flights.get_mut(&tag) {
             return waiting.push(reply);
         }
-        if self.line.len() >= LINE {
+        if !self.has_room() {
             return reply.send(Err(VerifyError::Busy));
         }
         self.flights.insert(tag, vec![reply]);
         self.line.push_back(Job::Verify { tag, email, password });
+    }
+
+    /// Whether one more may wait. A full line is first rid of those that nobody waits for any more.
+    fn has_room(&mut self) -> bool {
+        if self.line.len() < LINE {
+            return true;
+        }
+        let flights = &mut self.flights;
+        self.line.retain(|job| match job {
+            Job::Register { reply, .. } => !reply.is_abandoned(),
+            Job::Verify { tag, .. } if is_abandoned(flights, tag) => {
+                flights.remove(tag);
+                false
+            }
+            Job::Verify { .. } => true,
+        });
+        self.line.len() < LINE
     }
 
     fn verified(&mut self, tag: Tag, outcome: Result<Verdict, EffectError>) {
@@ -152,7 +167,7 @@ impl State {
             let Some(job) = self.line.pop_front() else { return };
             let args = self.args.clone();
             match job {
-                Job::Verify { tag, .. } if self.is_abandoned(&tag) => {
+                Job::Verify { tag, .. } if is_abandoned(&self.flights, &tag) => {
                     self.flights.remove(&tag);
                     continue;
                 }
@@ -168,10 +183,10 @@ impl State {
             self.running += 1;
         }
     }
+}
 
-    fn is_abandoned(&self, tag: &Tag) -> bool {
-        self.flights.get(tag).is_none_or(|waiting| waiting.iter().all(Reply::is_abandoned))
-    }
+fn is_abandoned(flights: &HashMap<Tag, Vec<Reply<Verdict>>>, tag: &Tag) -> bool {
+    flights.get(tag).is_none_or(|waiting| waiting.iter().all(Reply::is_abandoned))
 }
 
 async fn check(args: Args, email: Option<String>, password: Secret, dummy: Arc<str>) -> Verdict {

@@ -82,7 +82,7 @@ impl<A> Request<A> {
             return Err(Problem::invalid_field(name, "must not contain the character NUL"));
         }
         serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs))
-            .map_err(|error| Problem::invalid_field(error.path().to_string(), error.inner()))
+            .map_err(|error| wrong_member(&error.path().to_string(), &error.inner().to_string()))
     }
 
     /// `?limit=` and `?cursor=`.
@@ -176,15 +176,20 @@ impl<A> Request<A> {
             return Problem::malformed(detail);
         }
         let message = error.inner().to_string();
-        let (path, position) = (error.path().to_string(), message.find(" at line "));
-        let message = position.map_or(message.as_str(), |end| &message[..end]);
-        // A missing member is reported at its parent; the member is what the client must add.
-        match message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
-            Some(member) if path == "." => Problem::invalid_field(member, "is required"),
-            Some(member) => Problem::invalid_field(format!("{path}.{member}"), "is required"),
-            None => Problem::invalid_field(path, message),
-        }
+        let message = message.find(" at line ").map_or(message.as_str(), |end| &message[..end]);
+        wrong_member(&error.path().to_string(), message)
     }
+}
+
+/// A member that is missing or there twice is reported at its parent; the member is what the client must look at.
+fn wrong_member(path: &str, message: &str) -> Problem {
+    let named = |prefix: &str| message.strip_prefix(prefix)?.strip_suffix('`');
+    let (member, message) = match (named("missing field `"), named("duplicate field `")) {
+        (Some(member), _) => (member, "is required"),
+        (_, Some(member)) => (member, "is there twice"),
+        _ => return Problem::invalid_field(path, message),
+    };
+    Problem::invalid_field(if path == "." { member.to_owned() } else { format!("{path}.{member}") }, message)
 }
 
 /// The path of the first text with a NUL. Looked for only where the body may have one, since that reads it again.
