@@ -1,1 +1,6 @@
-//! A warehouse: stock, shipments, and their confirmation to the store.
+//! A warehouse: its stock, its shipments, and their confirmation to the store.
+
+pub mod actors;
+pub mod client;
+pub mod db;
+pub mod domain;

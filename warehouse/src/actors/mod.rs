@@ -1,0 +1,16 @@
+//! The tree of a warehouse, drawn and put together.
+//!
+//! ```text
+//! warehouse            supervisor, escalates: past its budget the process exits non-zero
+//! ├── database         keeps the database connected, locked and up to date (`service`)
+//! ├── stock            owns inventory: decides shipments and adjustments in batches of one transaction
+//! ├── queries          all reads, bounded (`service`)
+//! ├── accounts         staff and their passwords (`service`)
+//! ├── relay            delivers confirmations from the outbox to the store
+//! ├── http             the warp server (`service`); in the all-in-one it stands beside the services
+//! └── registrar        makes this warehouse known to the store
+//! ```
+
+pub mod registrar;
+pub mod relay;
+pub mod stock;

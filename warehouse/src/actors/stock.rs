@@ -1,0 +1,174 @@
+//! The stock: shipments, voids and adjustments, decided in batches of one transaction each. Child of the warehouse's root.
+//!
+//! Owns those that wait for the next batch. A restart loses them and the answers of the batch under way; their callers
+//! are told that the outcome is unknown and ask again under the same key.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::actors::{Actor, Address, Batch, BatchError, Context, Failure, FlushError, Reply};
+use contract::{BookId, DatabaseId, ShipmentId};
+use sea_orm::DbErr;
+use service::clock;
+use service::database::{Database, TransactionError, is_unavailable};
+use strum::IntoStaticStr;
+
+use super::relay;
+use crate::db;
+use crate::domain::adjustment::Adjustment;
+use crate::domain::batch::{self, Answer, Ground, Member};
+use crate::domain::shipment::Shipment;
+
+/// Members of one batch. Beyond this a transaction only grows longer, and no cheaper by the member.
+const BATCH: usize = 128;
+/// How long a batch may take, and its members one by one should it fail.
+const FLUSH_WITHIN: Duration = Duration::from_secs(10);
+
+/// What the actor is given.
+#[derive(Clone)]
+pub struct Args {
+    /// Where the stock is.
+    pub database: Database,
+    /// The name on receipts.
+    pub warehouse_name: Arc<str>,
+    /// Who delivers the confirmations.
+    pub relay: Address<relay::Msg>,
+    /// How many may wait for a batch; what comes beyond is turned away.
+    pub waiting_bound: usize,
+}
+
+/// What a caller is told: an answer, or that nothing was done; or else that it failed, perhaps after its commit.
+pub type Told = Result<Result<Answered, NotDone>, BatchError>;
+
+/// An answer from this database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The answer.
+    pub answer: Answer,
+    /// The database.
+    pub database_id: DatabaseId,
+}
+
+/// The database is away, or too many wait: certainly nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotDone;
+
+/// What it can be told.
+#[derive(IntoStaticStr)]
+pub enum Msg {
+    /// Ship this, all lines or none.
+    Ship {
+        /// What.
+        shipment: Shipment,
+        /// Whom to tell.
+        reply: Reply<Told>,
+    },
+    /// Make sure that this never ships.
+    Void {
+        /// Which.
+        shipment_id: ShipmentId,
+        /// Whom to tell.
+        reply: Reply<Told>,
+    },
+    /// Change what there is.
+    Adjust {
+        /// How.
+        adjustment: Adjustment,
+        /// Whom to tell.
+        reply: Reply<Told>,
+    },
+    /// A batch has ended and its callers know.
+    Flushed,
+}
+
+/// What it owns.
+pub struct State {
+    args: Args,
+    waiting: Batch<Member, Result<Answered, NotDone>>,
+}
+
+/// The actor.
+pub struct Stock;
+
+impl Actor for Stock {
+    const KIND: &'static str = "stock";
+    type Msg = Msg;
+    type Args = Args;
+    type State = State;
+
+    async fn start(&self, args: Args, _ctx: &mut Context<Msg>) -> Result<State, Failure> {
+        Ok(State { args, waiting: Batch::new(BATCH) })
+    }
+
+    async fn handle(&self, msg: Msg, state: &mut State, ctx: &mut Context<Msg>) -> Result<(), Failure> {
+        match msg {
+            Msg::Ship { shipment, reply } => state.push(Member::Ship(shipment), reply),
+            Msg::Void { shipment_id, reply } => state.push(Member::Void(shipment_id), reply),
+            Msg::Adjust { adjustment, reply } => state.push(Member::Adjust(adjustment), reply),
+            Msg::Flushed => state.waiting.flushed(),
+        }
+        let args = state.args.clone();
+        state.waiting.flush(ctx, FLUSH_WITHIN, move |members| flush(args.clone(), members), || Msg::Flushed);
+        Ok(())
+    }
+}
+
+impl State {
+    fn push(&mut self, member: Member, reply: Reply<Told>) {
+        if self.waiting.len() >= self.args.waiting_bound {
+            reply.send(Ok(Err(NotDone)));
+        } else if !reply.is_abandoned() {
+            self.waiting.push(member, reply);
+        }
+    }
+}
+
+/// One batch: lock the counter, then the rows by book; see which shipments are known; decide; write; commit (R13).
+async fn flush(args: Args, members: Vec<Member>) -> Result<Vec<Result<Answered, NotDone>>, FlushError> {
+    let now = clock::now();
+    let books: BTreeSet<BookId> = members.iter().flat_map(Member::books).collect();
+    let shipments: BTreeSet<ShipmentId> = members.iter().filter_map(Member::shipment).collect();
+    let count = members.len();
+    let done = args.database.transaction("stock", async |txn| {
+        let state = db::state::raise(txn).await?;
+        let ground = Ground {
+            warehouse_name: args.warehouse_name.to_string(),
+            database_id: DatabaseId(state.database_id),
+            version: state.version,
+            now,
+            shelf: db::inventory::lock(txn, books.iter().copied()).await?,
+            known: db::shipments::known(txn, shipments.iter().copied()).await?,
+        };
+        let decision = batch::decide(ground, &members);
+        db::write(txn, &decision, state.version, now).await?;
+        Ok::<_, DbErr>((DatabaseId(state.database_id), decision))
+    });
+    match done.await {
+        Ok((database_id, decision)) => {
+            if !decision.departures.is_empty() {
+                // A relay that is down finds them when it starts.
+                let _ = args.relay.tell(relay::Msg::Wake);
+            }
+            Ok(decision.answers.into_iter().map(|answer| Ok(Answered { answer, database_id })).collect())
+        }
+        Err(TransactionError::Begin(error)) => {
+            tracing::warn!(%error, members = count, "a batch could not begin");
+            Ok(vec![Err(NotDone); count])
+        }
+        Err(TransactionError::Work(error)) if is_unavailable(&error) => {
+            tracing::warn!(%error, members = count, "the database went away under a batch, which is rolled back");
+            Ok(vec![Err(NotDone); count])
+        }
+        Err(error) if error.is_uncertain() => Err(FlushError::Unavailable(describe(&error))),
+        Err(error) => Err(FlushError::Poisoned(describe(&error))),
+    }
+}
+
+fn describe(error: &TransactionError<DbErr>) -> String {
+    match error {
+        TransactionError::Begin(cause) | TransactionError::Work(cause) | TransactionError::Commit(cause) => {
+            format!("{error}: {cause}")
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Decisions of a warehouse, as pure functions: no I/O, no clock, no randomness.
+
+pub mod adjustment;
+pub mod batch;
+pub mod delivery;
+pub mod registration;
+pub mod shelf;
+pub mod shipment;
