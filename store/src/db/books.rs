@@ -1,7 +1,6 @@
 //! Books.
 
 #![allow(missing_docs, reason = "the columns are those of the migration")]
-#![allow(clippy::disallowed_methods, reason = "in what the entity's derive makes, and nobody calls")]
 
 use std::collections::HashSet;
 

@@ -3,7 +3,6 @@
 //! Rows are written in (warehouse, book) order by everybody, so that two writers never wait for each other in a circle (R18).
 
 #![allow(missing_docs, reason = "the columns are those of the migration")]
-#![allow(clippy::disallowed_methods, reason = "in what the entity's derive makes, and nobody calls")]
 
 use std::collections::BTreeMap;
 

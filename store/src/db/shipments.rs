@@ -1,7 +1,6 @@
 //! Shipments: what each order's warehouse was told to send.
 
 #![allow(missing_docs, reason = "the columns are those of the migration")]
-#![allow(clippy::disallowed_methods, reason = "in what the entity's derive makes, and nobody calls")]
 
 use contract::{OrderId, ShipmentLine, ShipmentStatus, WarehouseId};
 use sea_orm::entity::prelude::*;

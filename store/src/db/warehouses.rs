@@ -1,7 +1,6 @@
 //! The warehouses that registered. Only the registry writes here.
 
 #![allow(missing_docs, reason = "the columns are those of the migration")]
-#![allow(clippy::disallowed_methods, reason = "in what the entity's derive makes, and nobody calls")]
 
 use contract::{DatabaseId, WarehouseHealth, WarehouseId};
 use sea_orm::entity::prelude::*;

@@ -1,0 +1,113 @@
+//! Many rows by few statements, whose text is the same for any number of rows: they travel as one JSON parameter.
+//!
+//! A statement is prepared once, and a batch costs as many round trips as one row. On PostgreSQL several statements over
+//! the same rows are even sent as one.
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use serde::Serialize;
+
+/// The type of a member, as the database must read it.
+#[derive(Debug, Clone, Copy)]
+pub enum Type {
+    /// A UUID.
+    Uuid,
+    /// A text.
+    Text,
+    /// A 64-bit integer.
+    BigInt,
+    /// A boolean.
+    Bool,
+    /// A time, RFC 3339 in UTC.
+    Time,
+    /// Any JSON.
+    Json,
+}
+
+/// The members that the rows have and the columns of `u`, which statements read them from.
+pub type Columns = [(&'static str, Type)];
+
+/// Runs statements over the same rows in order. Where a statement says `{rows}`, the rows are, as `u`.
+///
+/// On PostgreSQL all see the database as it was before the first of them, and foreign keys are checked after the last.
+///
+/// # Errors
+/// Those of the database.
+pub async fn execute<R: Serialize>(
+    db: &impl ConnectionTrait,
+    columns: &Columns,
+    rows: &[R],
+    statements: &[&str],
+) -> Result<(), DbErr> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let rows = json(rows)?;
+    let backend = db.get_database_backend();
+    for sql in texts(backend, columns, statements) {
+        db.execute_raw(Statement::from_sql_and_values(backend, sql, [rows.clone().into()])).await?;
+    }
+    Ok(())
+}
+
+/// Runs a statement that returns rows, as [`execute`] does.
+///
+/// # Errors
+/// Those of the database.
+pub async fn query<R: Serialize>(
+    db: &impl ConnectionTrait,
+    columns: &Columns,
+    rows: &[R],
+    statement: &str,
+) -> Result<Vec<sea_orm::QueryResult>, DbErr> {
+    let (backend, rows) = (db.get_database_backend(), json(rows)?);
+    let sql = texts(backend, columns, &[statement]).remove(0);
+    db.query_all_raw(Statement::from_sql_and_values(backend, sql, [rows.into()])).await
+}
+
+fn json<R: Serialize>(rows: &[R]) -> Result<String, DbErr> {
+    serde_json::to_string(rows).map_err(|error| DbErr::Json(error.to_string()))
+}
+
+fn texts(backend: DbBackend, columns: &Columns, statements: &[&str]) -> Vec<String> {
+    let source = source(backend, columns);
+    if backend != DbBackend::Postgres {
+        return statements.iter().map(|sql| sql.replace("{rows}", &source)).collect();
+    }
+    let Some((last, others)) = statements.split_last() else { return Vec::new() };
+    let mut text = format!("WITH u AS (SELECT * FROM {source})");
+    for (index, sql) in others.iter().enumerate() {
+        text.push_str(&format!(", s{index} AS ({})", sql.replace("{rows}", "u")));
+    }
+    text.push(' ');
+    text.push_str(&last.replace("{rows}", "u"));
+    vec![text]
+}
+
+fn source(backend: DbBackend, columns: &Columns) -> String {
+    if backend == DbBackend::Postgres {
+        let columns: Vec<_> = columns.iter().map(|(name, kind)| format!("{name} {}", postgres(*kind))).collect();
+        return format!("jsonb_to_recordset($1::jsonb) AS r({})", columns.join(", "));
+    }
+    let columns: Vec<_> = columns.iter().map(|(name, kind)| format!("{} AS {name}", sqlite(name, *kind))).collect();
+    format!("(SELECT {} FROM json_each(?1)) AS u", columns.join(", "))
+}
+
+const fn postgres(kind: Type) -> &'static str {
+    match kind {
+        Type::Uuid => "uuid",
+        Type::Text => "text",
+        Type::BigInt => "bigint",
+        Type::Bool => "boolean",
+        Type::Time => "timestamptz",
+        Type::Json => "jsonb",
+    }
+}
+
+/// As sqlx writes the type: UUIDs as 16 bytes, times with a numeric offset.
+fn sqlite(name: &str, kind: Type) -> String {
+    match kind {
+        Type::Uuid => format!("unhex(value ->> '{name}', '-')"),
+        Type::Time => format!("replace(value ->> '{name}', 'Z', '+00:00')"),
+        Type::Text | Type::BigInt | Type::Bool | Type::Json => format!("value ->> '{name}'"),
+    }
+}

@@ -1,0 +1,270 @@
+//! What the journal writes: accepted orders, the steps of their sagas, and the panics of those.
+//!
+//! A flush is one transaction of at most six statements, whatever its size.
+
+use std::collections::HashSet;
+
+use contract::{
+    BookId, OrderId, OrderItemId, OrderStatus, PaymentStatus, ShipmentId, ShipmentStatus, StockRow, Timestamp, UserId,
+    WarehouseId,
+};
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::bulk::{self, Columns, Type};
+use super::inventory_cache;
+
+/// How many panics of one saga a person is called for (R24).
+pub const PANICS_TO_ATTENTION: i32 = 3;
+
+/// An order that is accepted, with its saga's first entry.
+#[derive(Debug, Clone, Serialize)]
+pub struct Accepted {
+    /// The order.
+    pub order_id: OrderId,
+    /// Whose.
+    pub user_id: UserId,
+    /// Its price.
+    pub total_cents: i64,
+    /// How it is paid.
+    pub method: String,
+    /// Its first shipment.
+    pub shipment_id: ShipmentId,
+    /// Where.
+    pub warehouse_id: WarehouseId,
+    /// By name.
+    pub warehouse_name: String,
+    /// What is in it, as JSON text.
+    pub contents: String,
+    /// The saga.
+    pub state: serde_json::Value,
+    /// When.
+    pub at: Timestamp,
+    /// Its lines, in a statement of their own.
+    #[serde(skip)]
+    pub lines: Vec<AcceptedLine>,
+}
+
+/// A line of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct AcceptedLine {
+    /// The line.
+    pub id: OrderItemId,
+    /// The order.
+    pub order_id: OrderId,
+    /// The book.
+    pub book_id: BookId,
+    /// As it is called now.
+    pub book_title: String,
+    /// Its ISBN.
+    pub isbn: String,
+    /// Copies.
+    pub quantity: u32,
+    /// What one costs now.
+    pub price_cents: i64,
+}
+
+/// One step of a saga.
+#[derive(Debug, Clone, Serialize)]
+pub struct Advanced {
+    /// The order.
+    pub order_id: OrderId,
+    /// The entry before this one. Where that is not the latest any more, nothing is written (R4).
+    pub seq: i64,
+    /// The step's name.
+    pub event: &'static str,
+    /// What a reader of the journal wants to know of it.
+    pub detail: serde_json::Value,
+    /// The saga after it.
+    pub state: serde_json::Value,
+    /// Whether that was the last step.
+    pub finished: bool,
+    /// Whether a person must look.
+    pub attention: bool,
+    /// Where the order stands after it.
+    pub order_status: OrderStatus,
+    /// Why.
+    pub reason: Option<String>,
+    /// The shipment it is about.
+    pub shipment_id: ShipmentId,
+    /// Where that stands after it.
+    pub shipment_status: ShipmentStatus,
+    /// When it left.
+    #[serde(with = "contract::time::option")]
+    pub shipped_at: Option<Timestamp>,
+    /// Where the payment stands after it; none leaves it as it is.
+    pub payment_status: Option<PaymentStatus>,
+    /// The shipment that takes its place.
+    #[serde(flatten)]
+    pub next: Option<NextShipment>,
+    /// When.
+    pub at: Timestamp,
+    /// Rows for the cache, in a statement of their own.
+    #[serde(skip)]
+    pub stock: Vec<(WarehouseId, StockRow)>,
+}
+
+/// A shipment that takes the place of another.
+#[derive(Debug, Clone, Serialize)]
+pub struct NextShipment {
+    /// Its id.
+    pub next_id: ShipmentId,
+    /// Where.
+    pub warehouse_id: WarehouseId,
+    /// By name.
+    pub warehouse_name: String,
+    /// What is in it, as JSON text.
+    pub contents: String,
+}
+
+const ACCEPTED: &Columns = &[
+    ("order_id", Type::Uuid),
+    ("user_id", Type::Uuid),
+    ("total_cents", Type::BigInt),
+    ("method", Type::Text),
+    ("shipment_id", Type::Uuid),
+    ("warehouse_id", Type::Uuid),
+    ("warehouse_name", Type::Text),
+    ("contents", Type::Text),
+    ("state", Type::Json),
+    ("at", Type::Time),
+];
+
+const LINES: &Columns = &[
+    ("id", Type::Uuid),
+    ("order_id", Type::Uuid),
+    ("book_id", Type::Uuid),
+    ("book_title", Type::Text),
+    ("isbn", Type::Text),
+    ("quantity", Type::BigInt),
+    ("price_cents", Type::BigInt),
+];
+
+const ADVANCED: &Columns = &[
+    ("order_id", Type::Uuid),
+    ("seq", Type::BigInt),
+    ("event", Type::Text),
+    ("detail", Type::Json),
+    ("state", Type::Json),
+    ("finished", Type::Bool),
+    ("attention", Type::Bool),
+    ("order_status", Type::Text),
+    ("reason", Type::Text),
+    ("shipment_id", Type::Uuid),
+    ("shipment_status", Type::Text),
+    ("shipped_at", Type::Time),
+    ("payment_status", Type::Text),
+    ("next_id", Type::Uuid),
+    ("warehouse_id", Type::Uuid),
+    ("warehouse_name", Type::Text),
+    ("contents", Type::Text),
+    ("at", Type::Time),
+];
+
+/// Writes accepted orders.
+///
+/// # Errors
+/// Those of the database; a unique violation for an order that is there already.
+pub async fn accept(db: &impl ConnectionTrait, orders: &[&Accepted]) -> Result<(), DbErr> {
+    let statements = [
+        "INSERT INTO orders (id, user_id, status, total_cents, created_at, updated_at) \
+         SELECT order_id, user_id, 'PENDING', total_cents, at, at FROM {rows}",
+        "INSERT INTO payments (id, order_id, method, amount_cents, status, created_at, updated_at) \
+         SELECT order_id, order_id, method, total_cents, 'PENDING', at, at FROM {rows}",
+        "INSERT INTO shipments (id, order_id, warehouse_id, warehouse_name, status, items, created_at, updated_at) \
+         SELECT shipment_id, order_id, warehouse_id, warehouse_name, 'PENDING', contents, at, at FROM {rows}",
+        "INSERT INTO sagas (order_id, seq, state, finished, needs_attention, panics, created_at, updated_at) \
+         SELECT order_id, 0, state, false, false, 0, at, at FROM {rows}",
+        "INSERT INTO saga_journal (order_id, seq, event, detail, at) \
+         SELECT order_id, 0, 'accepted', state, at FROM {rows}",
+    ];
+    bulk::execute(db, ACCEPTED, orders, &statements).await?;
+    let lines: Vec<_> = orders.iter().flat_map(|order| &order.lines).collect();
+    let insert = "INSERT INTO order_items (id, order_id, book_id, book_title, isbn, quantity, price_cents) \
+                  SELECT id, order_id, book_id, book_title, isbn, quantity, price_cents FROM {rows}";
+    bulk::execute(db, LINES, &lines, &[insert]).await
+}
+
+/// Writes steps of sagas, at most one for each saga, and says for each whether it was still the next one.
+///
+/// # Errors
+/// Those of the database.
+pub async fn advance(db: &impl ConnectionTrait, steps: &[&Advanced]) -> Result<Vec<bool>, DbErr> {
+    if steps.is_empty() {
+        return Ok(Vec::new());
+    }
+    let update = "UPDATE sagas SET seq = sagas.seq + 1, state = u.state, finished = u.finished, \
+                  needs_attention = u.attention, updated_at = u.at \
+                  FROM {rows} WHERE sagas.order_id = u.order_id AND sagas.seq = u.seq RETURNING sagas.order_id AS id";
+    let mut current = HashSet::new();
+    for row in bulk::query(db, ADVANCED, steps, update).await? {
+        current.insert(OrderId(row.try_get::<Uuid>("", "id")?));
+    }
+    let steps_now: Vec<&Advanced> = steps.iter().copied().filter(|step| current.contains(&step.order_id)).collect();
+    let statements = [
+        "INSERT INTO saga_journal (order_id, seq, event, detail, at) \
+         SELECT order_id, seq + 1, event, detail, at FROM {rows}",
+        "UPDATE orders SET status = u.order_status, status_reason = u.reason, shipped_at = u.shipped_at, \
+         updated_at = u.at FROM {rows} WHERE orders.id = u.order_id",
+        "UPDATE shipments SET status = u.shipment_status, shipped_at = u.shipped_at, updated_at = u.at \
+         FROM {rows} WHERE shipments.id = u.shipment_id",
+        "INSERT INTO shipments (id, order_id, warehouse_id, warehouse_name, status, items, created_at, updated_at) \
+         SELECT next_id, order_id, warehouse_id, warehouse_name, 'PENDING', contents, at, at FROM {rows} \
+         WHERE next_id IS NOT NULL",
+        "UPDATE payments SET status = u.payment_status, updated_at = u.at \
+         FROM {rows} WHERE payments.order_id = u.order_id AND u.payment_status IS NOT NULL",
+    ];
+    bulk::execute(db, ADVANCED, &steps_now, &statements).await?;
+    let stock: Vec<_> = steps_now.iter().flat_map(|step| step.stock.iter().copied()).collect();
+    if let Some(step) = steps_now.first() {
+        inventory_cache::upsert_newer(db, &stock, step.at).await?;
+    }
+    Ok(steps.iter().map(|step| current.contains(&step.order_id)).collect())
+}
+
+/// Counts a panic of an order's saga and answers how many there were. The third calls a person.
+///
+/// # Errors
+/// Those of the database.
+pub async fn count_panic(db: &impl ConnectionTrait, order: OrderId, reason: &str, at: Timestamp) -> Result<i32, DbErr> {
+    #[derive(FromQueryResult)]
+    struct Panics {
+        panics: i32,
+    }
+    let backend = db.get_database_backend();
+    let count = "UPDATE sagas SET panics = panics + 1, updated_at = $1, \
+                 needs_attention = needs_attention OR panics + 1 >= $2 \
+                 WHERE order_id = $3 AND NOT finished RETURNING panics";
+    let values = [at.into(), PANICS_TO_ATTENTION.into(), order.uuid().into()];
+    let counted = Panics::find_by_statement(Statement::from_sql_and_values(backend, count, values)).one(db).await?;
+    let panics = counted.map_or(0, |counted| counted.panics);
+    if panics >= PANICS_TO_ATTENTION {
+        let flag = "UPDATE orders SET status = 'NEEDS_ATTENTION', status_reason = $1, updated_at = $2 \
+                    WHERE id = $3 AND status = 'PENDING'";
+        let values = [reason.into(), at.into(), order.uuid().into()];
+        db.execute_raw(Statement::from_sql_and_values(backend, flag, values)).await?;
+    }
+    Ok(panics)
+}
+
+/// Whether an entry is there: what a commit whose answer was lost is asked by.
+///
+/// # Errors
+/// Those of the database.
+pub async fn has_entry(db: &impl ConnectionTrait, order: OrderId, seq: i64) -> Result<bool, DbErr> {
+    let sql = "SELECT 1 AS found FROM saga_journal WHERE order_id = $1 AND seq = $2";
+    let values = [order.uuid().into(), seq.into()];
+    let found = db.query_one_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await?;
+    Ok(found.is_some())
+}
+
+/// Every entry of an order's journal, oldest first: `(seq, event)`.
+///
+/// # Errors
+/// Those of the database.
+pub async fn entries(db: &impl ConnectionTrait, order: OrderId) -> Result<Vec<(i64, String)>, DbErr> {
+    let sql = "SELECT seq, event FROM saga_journal WHERE order_id = $1 ORDER BY seq";
+    let rows = db.query_all_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [order.uuid().into()]));
+    rows.await?.iter().map(|row| Ok((row.try_get("", "seq")?, row.try_get("", "event")?))).collect()
+}
