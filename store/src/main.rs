@@ -1,3 +1,20 @@
-//! store
+//! The store as a process of its own.
 
-fn main() {}
+use std::process::ExitCode;
+
+use ::actors::System;
+use anyhow::Context as _;
+use store::app::App;
+use store::config::Config;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let config = Config::read()?;
+    service::telemetry::init(config.base.log_format);
+    let listen = config.base.listen();
+    let listener = service::http::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
+    let store = App::build(&config)?.with_http(listener, &config);
+    let system = System::start_at("store", &store.root, store.children).await.map_err(anyhow::Error::msg)?;
+    tracing::info!(%listen, "store started");
+    Ok(service::run(system, config.base.drain()).await?)
+}

@@ -123,7 +123,9 @@ pub(super) async fn confirm(request: Request<App>) -> Result<Response, Problem> 
         Ok(()) => Ok(Response::ok(&serde_json::json!({ "id": order, "status": OrderStatus::Shipped }))),
         Err(ConfirmError::UnknownOrder) => Err(unknown("There is no such order.")),
         Err(ConfirmError::NotInstructed) => Err(unknown("The order was never given to this warehouse so.")),
-        Err(ConfirmError::Ambiguous) => Err(unknown("Several shipments of the order are open: say which by shipmentId.")),
+        Err(ConfirmError::Ambiguous) => {
+            Err(unknown("Several shipments of the order are open: say which by shipmentId."))
+        }
         Err(ConfirmError::Busy) => Err(Problem::unavailable("The confirmation could not be taken just now.")),
     }
 }

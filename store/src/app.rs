@@ -1,0 +1,115 @@
+//! Puts the store together: addresses first, then the children's specs, then the routes. Nothing is global, so that one process can
+//! hold several services.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use ::actors::{ChildSpec, SupervisorAddress};
+use migrations::store::Migrator;
+use service::accounts::Accounts;
+use service::config::Secret;
+use service::database::{Database, Preparation, Settings};
+use service::queries::Reader;
+use service::routes::{HasAuth, Routes};
+use service::status::HasStatus;
+
+use crate::actors::{Addresses, Parts};
+use crate::config::Config;
+use crate::{actors, bootstrap, client, http};
+
+/// What handlers reach.
+pub struct App {
+    /// The store's own actors.
+    pub addresses: Addresses,
+    /// Accounts.
+    pub accounts: Accounts,
+    /// Reads of the database.
+    pub reader: Reader,
+    database: Database,
+    root: SupervisorAddress,
+    secret: Secret,
+}
+
+/// A store yet to be started.
+pub struct Built {
+    /// The root of its tree: give it to `System::start_at` or `ChildSpec::supervisor`.
+    pub root: SupervisorAddress,
+    /// The root's children, `http` apart.
+    pub children: Vec<ChildSpec>,
+    /// Everything it answers, without a prefix.
+    pub routes: Routes,
+}
+
+impl App {
+    /// Puts a store together. Nothing is opened or started yet.
+    ///
+    /// # Errors
+    /// When the configuration names no database, or the HTTP client cannot be set up.
+    pub fn build(config: &Config) -> anyhow::Result<Built> {
+        let bound = config.base.mailbox_bound;
+        let database = Database::new(Settings::new("bookstore store", &config.base)?);
+        let store = &config.store;
+        let connect = client::connector(
+            config.base.service_secret.clone(),
+            store.connect_timeout(),
+            store.dispatch_concurrency(),
+        )?;
+        let app = Self {
+            addresses: Addresses::new(bound),
+            accounts: Accounts::new(bound, config.base.bcrypt_cost),
+            reader: Reader::new(bound),
+            database,
+            root: SupervisorAddress::new(),
+            secret: config.base.service_secret.clone(),
+        };
+        let children = actors::children(Parts {
+            config,
+            addresses: &app.addresses,
+            database: &app.database,
+            preparation: preparation(config, &app.accounts),
+            reader: &app.reader,
+            accounts: &app.accounts,
+            connect,
+        });
+        let root = app.root.clone();
+        let routes = Routes::with_origins("store", Arc::new(app), http::table(), config.base.cors_origins());
+        Ok(Built { root, children, routes })
+    }
+}
+
+impl Built {
+    /// Adds the server as the last child.
+    #[must_use]
+    pub fn with_http(mut self, listener: TcpListener, config: &Config) -> Self {
+        self.children.push(service::http::child(listener, self.routes.clone(), config.base.drain()));
+        self
+    }
+}
+
+fn preparation(config: &Config, accounts: &Accounts) -> Preparation {
+    let (hasher, store) = (accounts.hasher().clone(), Arc::new(config.store.clone()));
+    Preparation::new().migrate::<Migrator>(config.base.migrate).then("bootstrap", move |db| {
+        let (hasher, store) = (hasher.clone(), Arc::clone(&store));
+        async move { bootstrap::ensure(&db, &hasher, &store).await }
+    })
+}
+
+impl HasAuth for App {
+    fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    fn service_secret(&self) -> &Secret {
+        &self.secret
+    }
+}
+
+impl HasStatus for App {
+    fn database(&self) -> &Database {
+        &self.database
+    }
+
+    fn supervisor(&self) -> &SupervisorAddress {
+        &self.root
+    }
+}
