@@ -3,6 +3,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::actors::{ChildSpec, SupervisorAddress};
 use migrations::store::Migrator;
@@ -25,6 +26,8 @@ pub struct App {
     pub accounts: Accounts,
     /// Reads of the database.
     pub reader: Reader,
+    /// How long `POST /orders` waits for the order's end.
+    pub order_wait: Duration,
     database: Database,
     root: SupervisorAddress,
     secret: Secret,
@@ -58,6 +61,7 @@ impl App {
             addresses: Addresses::new(bound),
             accounts: Accounts::new(bound, config.base.bcrypt_cost),
             reader: Reader::new(bound),
+            order_wait: store.order_wait(),
             database,
             root: SupervisorAddress::new(),
             secret: config.base.service_secret.clone(),

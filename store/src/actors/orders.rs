@@ -293,9 +293,8 @@ impl State {
         let look = async move {
             let (mut orphans, mut after) = (Vec::new(), None);
             loop {
-                let read = reader.read("orders.sweep", move |db| async move {
-                    db::sagas::unfinished(&db, after, SWEEP_PAGE).await
-                });
+                let read = reader
+                    .read("orders.sweep", move |db| async move { db::sagas::unfinished(&db, after, SWEEP_PAGE).await });
                 // A database that is away is asked again at the next sweep.
                 let Ok(page) = read.await else { return orphans };
                 after = page.last().copied();

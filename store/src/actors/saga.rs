@@ -306,11 +306,9 @@ impl State {
     fn tell_availability(&self, transition: &Transition) {
         let order = self.order.id;
         let msg = match transition {
-            Transition::Shipped { stock, .. } => availability::Msg::Settle {
-                order: Some(order),
-                warehouse: self.saga.warehouse,
-                rows: stock.clone(),
-            },
+            Transition::Shipped { stock, .. } => {
+                availability::Msg::Settle { order: Some(order), warehouse: self.saga.warehouse, rows: stock.clone() }
+            }
             Transition::Rejected { .. } => availability::Msg::Release { order },
             Transition::Moved { .. } | Transition::Flagged { .. } => return,
         };
@@ -364,8 +362,7 @@ impl State {
 
     fn source(&mut self, exclude: Vec<WarehouseId>, ctx: &mut Context<Msg>) {
         self.excluded.clone_from(&exclude);
-        let (availability, order, demand) =
-            (self.args.peers.availability.clone(), self.order.id, lines(&self.order));
+        let (availability, order, demand) = (self.args.peers.availability.clone(), self.order.id, lines(&self.order));
         let ask = async move {
             availability.ask(ASK_WITHIN, |reply| availability::Msg::Plan { order, demand, exclude, reply }).await
         };

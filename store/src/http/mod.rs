@@ -4,6 +4,7 @@ mod accounts;
 mod books;
 mod health;
 mod inventory;
+mod orders;
 mod warehouses;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::app::App;
 /// How long a question to an actor that answers from memory may take.
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 
+const CUSTOMER: Access = Access::Roles(&[Role::Customer, Role::StoreAdmin]);
 const ADMIN: Access = Access::Roles(&[Role::StoreAdmin]);
 
 /// Every address of the store.
@@ -29,6 +31,11 @@ pub fn table() -> Vec<Route<App>> {
         Route::post("/auth/login", Access::Anyone, accounts::login),
         Route::get("/books", Access::Anyone, books::list),
         Route::get("/books/:id", Access::Anyone, books::get),
+        Route::post("/orders", CUSTOMER, orders::place),
+        Route::get("/orders", CUSTOMER, orders::list),
+        Route::get("/orders/:id", CUSTOMER, orders::get),
+        Route::post("/orders/:id/status", Access::Bearer, orders::confirm),
+        Route::patch("/orders/:id/status", Access::Bearer, orders::confirm),
         Route::get("/inventory/books/:id", Access::Anyone, inventory::of_book),
         Route::post("/inventory/reconcile", ADMIN, inventory::reconcile),
         Route::get("/warehouses", ADMIN, warehouses::list),

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use actors::AskError;
+use ::actors::AskError;
 use contract::problem as kind;
 use contract::{Confirmation, Order, OrderId, OrderStatus, PlaceOrder, Role, Shortfall};
 use serde::Deserialize;
 use service::problem::{Problem, Validation};
 use service::routes::{Request, Response};
 
-use super::App;
+use crate::app::App;
 use crate::actors::orders::{ConfirmError, Msg, Placed, Unplaced};
 use crate::db;
 use crate::db::orders::Filter;
@@ -29,8 +29,8 @@ pub(super) async fn place(request: Request<App>) -> Result<Response, Problem> {
     let wanted = order::Request::new(id, user, &body.items, body.payment).map_err(Problem::invalid)?;
     let (app, request_id) = (&request.app, request.id.clone());
     let question = |reply| Msg::Place { request: Box::new(wanted), request_id, reply };
-    match app.orders.ask(app.order_wait + GRACE, question).await {
-        Ok(Ok(Placed::Shipped(order))) => Ok(Response::created(&*order, &location(id))),
+    match app.addresses.orders.ask(app.order_wait + GRACE, question).await {
+        Ok(Ok(Placed::Shipped(order))) => Ok(Response::created(&*order, Some(&location(id)))),
         Ok(Ok(Placed::Rejected { shortfalls, .. })) => Err(rejected(id, shortfalls)),
         Ok(Ok(Placed::Open)) => look_up(app, id).await,
         Ok(Err(Unplaced::Unknown(_))) | Err(AskError::Lost | AskError::Timeout) => look_up(app, id).await,
@@ -59,7 +59,7 @@ fn rejected(id: OrderId, shortfalls: Vec<Shortfall>) -> Problem {
 async fn look_up(app: &App, id: OrderId) -> Result<Response, Problem> {
     match app.reader.read("orders.look-up", move |db| async move { db::orders::find(&db, id).await }).await {
         Ok(Some(order)) => match order.status {
-            OrderStatus::Shipped => Ok(Response::created(&order, &location(id))),
+            OrderStatus::Shipped => Ok(Response::created(&order, Some(&location(id)))),
             OrderStatus::Rejected => Err(rejected(id, Vec::new())),
             _ => Ok(Response::accepted(&order, &location(id))),
         },
@@ -91,7 +91,7 @@ pub(super) async fn list(request: Request<App>) -> Result<Response, Problem> {
     orders.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let response = Response::ok(&orders);
     Ok(match orders.last().filter(|_| more) {
-        Some(last) => response.header_text(http::header::LINK, &request.next_page(last.id)),
+        Some(last) => response.header(http::header::LINK, &request.next_page(last.id)),
         None => response,
     })
 }
@@ -119,7 +119,7 @@ pub(super) async fn confirm(request: Request<App>) -> Result<Response, Problem> 
         .check(rows.iter().all(sane), "stock", "has a row that cannot be")
         .finish()?;
     let question = |reply| Msg::Confirm { order, confirmation, reply };
-    match request.app.orders.ask(CONFIRM_WITHIN, question).await? {
+    match request.app.addresses.orders.ask(CONFIRM_WITHIN, question).await? {
         Ok(()) => Ok(Response::ok(&serde_json::json!({ "id": order, "status": OrderStatus::Shipped }))),
         Err(ConfirmError::UnknownOrder) => Err(unknown("There is no such order.")),
         Err(ConfirmError::NotInstructed) => Err(unknown("The order was never given to this warehouse so.")),

@@ -80,11 +80,7 @@ async fn ask(
 }
 
 /// The shipment that is to be applied, or none where it has been.
-async fn decide(
-    args: &Args,
-    order: OrderId,
-    confirmation: &Confirmation,
-) -> Result<Option<ShipmentId>, ConfirmError> {
+async fn decide(args: &Args, order: OrderId, confirmation: &Confirmation) -> Result<Option<ShipmentId>, ConfirmError> {
     let read = args.peers.reader.read("orders.confirm", move |db| async move { db::orders::find(&db, order).await });
     let order = read.await.map_err(|_| ConfirmError::Busy)?.ok_or(ConfirmError::UnknownOrder)?;
     meant(&order, confirmation)

@@ -51,11 +51,7 @@ pub enum Unplaced {
     Unknown(String),
 }
 
-pub(super) async fn place(
-    args: Args,
-    request: Request,
-    request_id: String,
-) -> Result<Address<saga::Msg>, Unplaced> {
+pub(super) async fn place(args: Args, request: Request, request_id: String) -> Result<Address<saga::Msg>, Unplaced> {
     let books = request.lines.iter().map(|line| line.book_id).collect();
     let ask = args.catalog.ask(ASK_WITHIN, |reply| catalog::Msg::Prices { books, reply });
     let books = ask.await.map_err(|_| Unplaced::Busy)?;
