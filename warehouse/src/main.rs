@@ -1,3 +1,24 @@
-//! warehouse
+//! A warehouse as a process of its own.
 
-fn main() {}
+use std::process::ExitCode;
+
+use actors::System;
+use anyhow::Context as _;
+use service::telemetry;
+use warehouse::app::App;
+use warehouse::config::Config;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let config = Config::load()?;
+    telemetry::init(config.base.log_format);
+    let (address, drain) = (config.base.listen(), config.base.drain());
+    let listener = service::http::bind(address).with_context(|| format!("cannot listen at {address}"))?;
+    tracing::info!(warehouse = config.warehouse.warehouse_name, %address, "starting");
+
+    let built = App::build(config)?;
+    let http = service::http::child(listener, built.routes.clone(), drain);
+    let root = built.supervisor.clone();
+    let system = System::start_at("warehouse", &root, built.children(Some(http))).await.map_err(anyhow::Error::msg)?;
+    Ok(service::run(system, drain).await?)
+}

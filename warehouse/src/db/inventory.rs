@@ -24,23 +24,14 @@ impl From<Model> for Row {
             quantity: model.quantity,
             reserved: model.reserved,
             version: model.version,
+            updated_at: model.updated_at,
         }
     }
 }
 
 impl From<Model> for InventoryItem {
     fn from(model: Model) -> Self {
-        Self {
-            book_id: BookId(model.book_id),
-            isbn: model.isbn,
-            quantity: model.quantity,
-            reserved: model.reserved,
-            available: model.quantity - model.reserved,
-            title: model.title,
-            author: model.author,
-            updated_at: model.updated_at,
-            version: model.version,
-        }
+        Row::from(model).into()
     }
 }
 

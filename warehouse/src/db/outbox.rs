@@ -6,6 +6,7 @@ use sea_orm::{
     ConnectionTrait, DbErr, EntityTrait as _, ExprTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, Statement,
 };
+use serde::Serialize;
 
 use super::entities::outbox::{COLUMN, Column, Entity, Model};
 
@@ -76,7 +77,8 @@ pub async fn put_off(
 }
 
 /// What is in the outbox.
-#[derive(Clone, Debug, Default, PartialEq, Eq, FromQueryResult)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, FromQueryResult, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// Confirmations that wait for their next try.
     pub waiting: i64,

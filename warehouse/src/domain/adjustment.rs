@@ -1,6 +1,6 @@
 //! Changes of stock by people: entering books, counting, deliveries.
 
-use contract::{BookId, MAX_STOCK};
+use contract::{BookId, MAX_STOCK, Timestamp};
 
 use super::shelf::Row;
 
@@ -76,7 +76,7 @@ pub enum Refusal {
 /// A change that can be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Adjusted {
-    /// The row after it, still with its old version.
+    /// The row after it, still with its old version and time.
     pub row: Row,
     /// By how much the total changes.
     pub on_hand_delta: i64,
@@ -92,8 +92,16 @@ pub fn adjust(book_id: BookId, row: Option<&Row>, change: &Change) -> Result<Adj
     let before = row.map_or(0, |row| row.quantity);
     let (mut after, quantity, kind) = match (row, change) {
         (None, Change::Enter { isbn, quantity, .. }) => {
-            let row =
-                Row { book_id, isbn: isbn.clone(), title: None, author: None, quantity: 0, reserved: 0, version: 0 };
+            let row = Row {
+                book_id,
+                isbn: isbn.clone(),
+                title: None,
+                author: None,
+                quantity: 0,
+                reserved: 0,
+                version: 0,
+                updated_at: Timestamp::UNIX_EPOCH,
+            };
             (row, *quantity, Kind::Received)
         }
         (None, Change::Total(_) | Change::Delta(_)) => return Err(Refusal::UnknownBook),
@@ -126,7 +134,9 @@ mod tests {
     const BOOK: BookId = BookId(Uuid::from_u128(1));
 
     fn row(quantity: i64, reserved: i64) -> Row {
-        Row { book_id: BOOK, isbn: "old".into(), title: Some("T".into()), author: None, quantity, reserved, version: 7 }
+        let title = Some("T".into());
+        let updated_at = Timestamp::UNIX_EPOCH;
+        Row { book_id: BOOK, isbn: "old".into(), title, author: None, quantity, reserved, version: 7, updated_at }
     }
 
     fn enter(quantity: i64) -> Change {

@@ -283,7 +283,7 @@ impl Batch {
     fn finish(mut self, verdicts: Vec<Verdict>) -> Decision {
         for book_id in &self.touched {
             if let Some(row) = self.ground.shelf.get_mut(book_id) {
-                row.version = self.ground.version;
+                (row.version, row.updated_at) = (self.ground.version, self.ground.now);
             }
         }
         let mut decision = Decision { movements: std::mem::take(&mut self.movements), ..Decision::default() };

@@ -1,6 +1,6 @@
 //! What a warehouse has of one book.
 
-use contract::{BookId, StockRow};
+use contract::{BookId, InventoryItem, StockRow, Timestamp};
 
 /// The row of one book.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,24 @@ pub struct Row {
     pub reserved: i64,
     /// The version of the commit that last changed the row.
     pub version: i64,
+    /// The time of that commit.
+    pub updated_at: Timestamp,
+}
+
+impl From<Row> for InventoryItem {
+    fn from(row: Row) -> Self {
+        Self {
+            available: row.available(),
+            book_id: row.book_id,
+            isbn: row.isbn,
+            quantity: row.quantity,
+            reserved: row.reserved,
+            title: row.title,
+            author: row.author,
+            updated_at: row.updated_at,
+            version: row.version,
+        }
+    }
 }
 
 impl Row {

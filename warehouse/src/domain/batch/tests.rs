@@ -17,7 +17,8 @@ fn database() -> DatabaseId {
 
 fn row(number: u128, quantity: i64, reserved: i64) -> Row {
     let isbn = format!("isbn-{number}");
-    Row { book_id: book(number), isbn, title: None, author: None, quantity, reserved, version: 3 }
+    let updated_at = Timestamp::UNIX_EPOCH;
+    Row { book_id: book(number), isbn, title: None, author: None, quantity, reserved, version: 3, updated_at }
 }
 
 fn ground(rows: impl IntoIterator<Item = Row>) -> Ground {

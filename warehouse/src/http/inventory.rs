@@ -1,0 +1,207 @@
+//! What there is, and changing it by hand.
+
+use ::actors::Reply;
+use bytes::Bytes;
+use contract::{AdjustStock, BookId, INVENTORY_VERSION_HEADER, InventoryItem, MAX_STOCK, SetStock, isbn};
+use futures_util::stream;
+use http::header::{ETAG, HeaderName, LINK};
+use sea_orm::DbErr;
+use serde::Deserialize;
+use service::problem::{Problem, Validation};
+use service::routes::{Caller, Request, Response};
+
+use super::shipments::ask_stock;
+use crate::actors::stock;
+use crate::app::App;
+use crate::db;
+use crate::db::inventory::{Head, Range};
+use crate::domain::adjustment::{Adjustment, Change, Refusal};
+use crate::domain::batch::Answer;
+
+const INVENTORY_VERSION: HeaderName = HeaderName::from_static(INVENTORY_VERSION_HEADER);
+/// The size at which a piece of a long answer is sent.
+const PIECE: usize = 64 * 1024;
+/// Characters of a title, an author or a reason.
+const TEXT: usize = 500;
+
+#[derive(Deserialize)]
+struct ListQuery {
+    since: Option<i64>,
+}
+
+/// `GET /inventory`: a page for people, the whole for the store.
+pub(super) async fn list(request: Request<App>) -> Result<Response, Problem> {
+    let ListQuery { since } = request.query()?;
+    if since.is_some_and(|since| since < 0) {
+        return Err(Problem::invalid_field("since", "must not be negative"));
+    }
+    match request.caller {
+        Caller::Service => whole(&request, since).await,
+        Caller::Account(_) | Caller::Anonymous => page(&request, since).await,
+    }
+}
+
+async fn page(request: &Request<App>, since: Option<i64>) -> Result<Response, Problem> {
+    let page = request.page::<BookId>()?;
+    // One more than asked for tells whether there is a next page.
+    let range = Range { since, after: page.after, limit: Some(page.limit + 1) };
+    let read = move |connection| async move {
+        let mut items: Vec<InventoryItem> = Vec::new();
+        let head = db::inventory::list(&connection, range, |item| items.push(item)).await?;
+        Ok((head, items))
+    };
+    let (head, mut items) = request.app.reader.read("inventory.page", read).await?;
+    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    let response = stamped(Response::ok(&items), head);
+    Ok(match items.last() {
+        Some(last) if has_more => response.header(LINK, &request.next_page(last.book_id)),
+        _ => response,
+    })
+}
+
+/// Read to the end before the first piece is sent: a slow reader then holds memory of ours, but no connection of the
+/// database, and a read that fails can still be told.
+async fn whole(request: &Request<App>, since: Option<i64>) -> Result<Response, Problem> {
+    let range = Range { since, ..Range::default() };
+    let read = move |connection| async move {
+        let mut pieces = Pieces::new();
+        let head = db::inventory::list(&connection, range, |item| pieces.push(&item)).await?;
+        Ok((head, pieces.finish()?))
+    };
+    let (head, pieces) = request.app.reader.read("inventory.whole", read).await?;
+    let pieces = pieces.into_iter().map(Ok::<_, std::io::Error>);
+    Ok(stamped(Response::stream(stream::iter(pieces)), head))
+}
+
+/// A JSON array in pieces.
+struct Pieces {
+    done: Vec<Bytes>,
+    open: Vec<u8>,
+    failed: Option<serde_json::Error>,
+}
+
+impl Pieces {
+    fn new() -> Self {
+        Self { done: Vec::new(), open: vec![b'['], failed: None }
+    }
+
+    fn push(&mut self, item: &InventoryItem) {
+        if self.open != b"[" || !self.done.is_empty() {
+            self.open.push(b',');
+        }
+        if let Err(error) = serde_json::to_writer(&mut self.open, item) {
+            self.failed = Some(error);
+        }
+        if self.open.len() >= PIECE {
+            self.done.push(std::mem::take(&mut self.open).into());
+        }
+    }
+
+    fn finish(mut self) -> Result<Vec<Bytes>, DbErr> {
+        if let Some(error) = self.failed {
+            return Err(DbErr::Json(error.to_string()));
+        }
+        self.open.push(b']');
+        self.done.push(self.open.into());
+        Ok(self.done)
+    }
+}
+
+fn stamped(response: Response, head: Head) -> Response {
+    response
+        .header(INVENTORY_VERSION, &head.version.to_string())
+        .header(ETAG, &format!("\"{}-{}\"", head.database_id.simple(), head.version))
+}
+
+/// `GET /inventory/:bookId`.
+pub(super) async fn one(request: Request<App>) -> Result<Response, Problem> {
+    let book: BookId = request.param("bookId")?;
+    let read = move |connection| async move { db::inventory::one(&connection, book).await };
+    match request.app.reader.read("inventory.one", read).await? {
+        Some(item) => Ok(Response::ok(&item)),
+        None => Err(unknown_book()),
+    }
+}
+
+/// `POST /inventory`: sets the stock of a book, and enters it where it is new.
+pub(super) async fn enter(request: Request<App>) -> Result<Response, Problem> {
+    let made_by = request.account()?.email.clone();
+    let body: SetStock = request.json()?;
+    let isbn = isbn::normalize(&body.isbn);
+    let mut validation = Validation::new();
+    validation.check(isbn.is_some(), "isbn", "is no ISBN-10 or ISBN-13").check(
+        i64::from(body.quantity) <= MAX_STOCK,
+        "quantity",
+        format!("must be at most {MAX_STOCK}"),
+    );
+    for (field, text) in [("title", &body.title), ("author", &body.author)] {
+        let fits = text.as_ref().is_none_or(|text| is_text(text));
+        validation.check(fits, field, format!("must have 1 to {TEXT} characters"));
+    }
+    validation.finish()?;
+    let change = Change::Enter {
+        isbn: isbn.unwrap_or_default(),
+        title: body.title,
+        author: body.author,
+        quantity: i64::from(body.quantity),
+    };
+    let adjustment = Adjustment { book_id: body.book_id, change, made_by, reason: None };
+    let item = make(&request.app, adjustment).await?;
+    Ok(Response::created(&item, Some(&format!("inventory/{}", body.book_id))))
+}
+
+/// `PATCH /inventory/:bookId`: a new total, or a difference.
+pub(super) async fn adjust(request: Request<App>) -> Result<Response, Problem> {
+    let book_id: BookId = request.param("bookId")?;
+    let made_by = request.account()?.email.clone();
+    let body: AdjustStock = request.json()?;
+    let mut validation = Validation::new();
+    let reason_fits = body.reason.as_ref().is_none_or(|reason| is_text(reason));
+    validation.check(reason_fits, "reason", format!("must have 1 to {TEXT} characters"));
+    let change = match (body.quantity, body.delta) {
+        (Some(quantity), None) => {
+            let quantity = i64::from(quantity);
+            validation.check(quantity <= MAX_STOCK, "quantity", format!("must be at most {MAX_STOCK}"));
+            Some(Change::Total(quantity))
+        }
+        (None, Some(delta)) => {
+            validation.check(delta != 0, "delta", "must not be 0");
+            Some(Change::Delta(i64::from(delta)))
+        }
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            validation.push("delta", "must not stand beside quantity");
+            None
+        }
+    };
+    validation.check(change.is_some() || body.delta.is_some(), "quantity", "is required, or delta");
+    validation.finish()?;
+    let Some(change) = change else { return Err(Problem::invalid_field("quantity", "is required, or delta")) };
+    let item = make(&request.app, Adjustment { book_id, change, made_by, reason: body.reason }).await?;
+    Ok(Response::ok(&item))
+}
+
+fn is_text(text: &str) -> bool {
+    !text.trim().is_empty() && text.chars().count() <= TEXT
+}
+
+async fn make(app: &App, adjustment: Adjustment) -> Result<InventoryItem, Problem> {
+    let book_id = adjustment.book_id;
+    let message = |reply: Reply<stock::Told>| stock::Msg::Adjust { adjustment, reply };
+    match ask_stock(app, message).await?.answer {
+        Answer::Adjusted(row) => Ok(row.into()),
+        Answer::Refused(Refusal::UnknownBook) => Err(unknown_book()),
+        Answer::Refused(Refusal::OutOfBounds { would_be, reserved }) => {
+            let detail = format!("It would be {would_be}; it must stay between {reserved} (reserved) and {MAX_STOCK}.");
+            Err(Problem::conflict(contract::problem::STOCK_BOUNDS, "Stock out of bounds", detail)
+                .with("bookId", book_id))
+        }
+        other => Err(Problem::internal(format!("an adjustment was answered with {other:?}"))),
+    }
+}
+
+fn unknown_book() -> Problem {
+    Problem::not_found("This warehouse has no such book.")
+}
