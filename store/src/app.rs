@@ -35,6 +35,8 @@ pub struct App {
 
 /// A store yet to be started.
 pub struct Built {
+    /// What its handlers reach.
+    pub app: Arc<App>,
     /// The root of its tree: give it to `System::start_at` or `ChildSpec::supervisor`.
     pub root: SupervisorAddress,
     /// The root's children, `http` apart.
@@ -76,8 +78,9 @@ impl App {
             connect,
         });
         let root = app.root.clone();
-        let routes = Routes::with_origins("store", Arc::new(app), http::table(), config.base.cors_origins());
-        Ok(Built { root, children, routes })
+        let app = Arc::new(app);
+        let routes = Routes::with_origins("store", Arc::clone(&app), http::table(), config.base.cors_origins());
+        Ok(Built { app, root, children, routes })
     }
 }
 
