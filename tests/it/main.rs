@@ -1,4 +1,19 @@
-//! End to end.
+//! End to end: the store and two warehouses in processes of their own on PostgreSQL, over real HTTP. A module a scenario; the invariants at the end
+//! of every test. The programs are built first: `cargo build --workspace --bins --tests --features failpoints` (`make test` does).
 
-#[test]
-fn the_workspace_builds() {}
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, unreachable_pub, reason = "tests and their helpers")]
+#![allow(clippy::too_many_lines, reason = "tables of cases are long")]
+
+mod harness;
+
+mod bad_input;
+mod crash_store;
+mod crash_warehouse;
+mod defects;
+mod hung_warehouse;
+mod idempotency;
+mod outage;
+mod oversell;
+mod registration;
+mod restore;
+mod supervision;

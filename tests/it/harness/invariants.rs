@@ -1,0 +1,298 @@
+//! What must hold between all databases once everything is quiet, as plain SQL that shares no code with the product.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use sea_orm::DbErr;
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Sql;
+
+/// How long retries, sweeps and registrations may take until nothing is left to do.
+const QUIET_WITHIN: Duration = Duration::from_secs(100);
+
+/// What a scenario has brought about on purpose.
+#[derive(Debug, Clone, Default)]
+pub struct Allowed {
+    /// Orders that the store cannot know, since its database was put back or the test posted their shipments itself: they
+    /// may have shipped, and their confirmations be parked.
+    pub unknown_orders: bool,
+    /// Orders that a person has to look at.
+    pub needs_attention: HashSet<Uuid>,
+    /// Orders that shipped from a database that was put back or wiped since.
+    pub forgotten: HashSet<Uuid>,
+    /// Warehouses that are away or not believed, whose cached stock is old.
+    pub away: HashSet<String>,
+}
+
+/// Waits until everything is quiet, then asserts everything. `told` are the orders whose acceptance a client was told.
+pub async fn hold(store: &str, warehouses: &[(&str, String)], told: &[Uuid], allowed: &Allowed) {
+    let world = kit::until("the databases can be read", super::SOON, async || {
+        World::open(store, warehouses).await.map_err(|error| error.to_string())
+    })
+    .await;
+    kit::until("everything is quiet", QUIET_WITHIN, async || match world.unrest(allowed).await {
+        Ok(unrest) if unrest.is_empty() => Ok(()),
+        Ok(unrest) => Err(shortened(&unrest)),
+        Err(error) => Err(error.to_string()),
+    })
+    .await;
+    let mut broken = Vec::new();
+    for (what, query) in STORE {
+        broken.extend(world.store.rows::<Value>(query).await.unwrap().into_iter().map(|row| format!("{what}: {row}")));
+    }
+    for (name, warehouse) in &world.warehouses {
+        for (what, query) in WAREHOUSE {
+            let rows = warehouse.rows::<Value>(query).await.unwrap();
+            broken.extend(rows.into_iter().map(|row| format!("{name}: {what}: {row}")));
+        }
+    }
+    broken.extend(world.shipped_exactly_once(allowed).await.unwrap());
+    broken.extend(world.none_is_missing(told).await.unwrap());
+    assert!(broken.is_empty(), "{} invariants are broken: {}", broken.len(), shortened(&broken));
+}
+
+fn shortened(lines: &[String]) -> String {
+    let shown: Vec<&str> = lines.iter().take(20).map(String::as_str).collect();
+    format!("\n{}{}", shown.join("\n"), if lines.len() > shown.len() { "\n…" } else { "" })
+}
+
+/// Each query finds what breaks the rule of its name.
+const STORE: &[(&str, &str)] = &[
+    (
+        "an order without items, payment or saga",
+        "SELECT id FROM orders o WHERE NOT EXISTS (SELECT FROM order_items WHERE order_id = o.id)
+             OR NOT EXISTS (SELECT FROM payments WHERE order_id = o.id) OR NOT EXISTS (SELECT FROM sagas WHERE order_id = o.id)",
+    ),
+    (
+        "a total that is not the sum of its items",
+        "SELECT o.id, o.total_cents, sum(i.quantity * i.price_cents) AS items FROM orders o JOIN order_items i ON i.order_id = o.id
+         GROUP BY o.id HAVING o.total_cents <> sum(i.quantity * i.price_cents)",
+    ),
+    (
+        "a payment that does not agree with its order",
+        "SELECT o.id, o.status, o.total_cents, p.status AS payment, p.amount_cents FROM orders o JOIN payments p ON p.order_id = o.id
+         WHERE p.amount_cents <> o.total_cents OR NOT CASE
+             WHEN o.status = 'SHIPPED' THEN p.status = 'CAPTURED'
+             WHEN o.status IN ('REJECTED', 'CANCELLED') THEN p.status = 'VOIDED'
+             ELSE p.status IN ('PENDING', 'AUTHORIZED') END",
+    ),
+    (
+        "a saga that does not agree with its order",
+        "SELECT o.id, o.status, s.finished, s.needs_attention FROM orders o JOIN sagas s ON s.order_id = o.id
+         WHERE s.finished <> (o.status IN ('SHIPPED', 'REJECTED', 'CANCELLED')) OR (o.status = 'NEEDS_ATTENTION' AND NOT s.needs_attention)",
+    ),
+    (
+        "an order that shipped without a time, or has one without",
+        "SELECT id, status, shipped_at FROM orders WHERE (status = 'SHIPPED') <> (shipped_at IS NOT NULL)",
+    ),
+    (
+        "an order that did not ship in exactly one shipment, or one that did though it is not SHIPPED",
+        "SELECT o.id, o.status, count(s.id) AS shipped FROM orders o LEFT JOIN shipments s ON s.order_id = o.id AND s.status = 'SHIPPED'
+         GROUP BY o.id HAVING count(s.id) <> CASE WHEN o.status = 'SHIPPED' THEN 1 ELSE 0 END",
+    ),
+    (
+        "an open shipment of an order that has ended",
+        "SELECT o.id, o.status, s.id AS shipment FROM orders o JOIN shipments s ON s.order_id = o.id
+         WHERE s.status = 'PENDING' AND o.status IN ('SHIPPED', 'REJECTED', 'CANCELLED')",
+    ),
+    (
+        "a shipment of other items than its order's",
+        "SELECT order_id, book_id, i.quantity AS ordered, s.quantity AS shipped FROM order_items i FULL JOIN (
+             SELECT order_id, (line ->> 'bookId')::uuid AS book_id, sum((line ->> 'quantity')::bigint) AS quantity
+             FROM shipments, jsonb_array_elements(items::jsonb) line WHERE status = 'SHIPPED' GROUP BY 1, 2) s USING (order_id, book_id)
+         WHERE i.quantity IS DISTINCT FROM s.quantity AND order_id IN (SELECT id FROM orders WHERE status = 'SHIPPED')",
+    ),
+    (
+        "a journal with a gap",
+        "SELECT order_id, max(j.seq) AS last, count(*) AS entries, s.seq FROM saga_journal j JOIN sagas s USING (order_id)
+         GROUP BY order_id, s.seq HAVING count(*) <> max(j.seq) - min(j.seq) + 1 OR max(j.seq) <> s.seq",
+    ),
+];
+
+const WAREHOUSE: &[(&str, &str)] = &[
+    ("stock out of bounds", "SELECT book_id, quantity, reserved FROM inventory WHERE NOT (0 <= reserved AND reserved <= quantity)"),
+    (
+        "stock that is not the sum of its movements",
+        "SELECT i.book_id, i.quantity, i.reserved, sum(m.on_hand_delta) AS on_hand, sum(m.reserved_delta) AS reserved_sum
+         FROM inventory i LEFT JOIN inventory_movements m USING (book_id) GROUP BY i.book_id
+         HAVING i.quantity <> coalesce(sum(m.on_hand_delta), 0) OR i.reserved <> coalesce(sum(m.reserved_delta), 0)",
+    ),
+    (
+        "a shipment whose movements are not what its log says",
+        "SELECT * FROM (SELECT shipment_id, book_id, sum(quantity) AS logged FROM shipment_logs GROUP BY 1, 2) l
+         FULL JOIN (SELECT shipment_id, book_id, -sum(on_hand_delta) AS moved FROM inventory_movements WHERE kind = 'shipped' GROUP BY 1, 2) m
+         USING (shipment_id, book_id) WHERE logged IS DISTINCT FROM moved",
+    ),
+    (
+        "a log without an outcome that says so, or the other way round",
+        "SELECT shipment_id, outcome, l.order_id FROM shipments s FULL JOIN (SELECT DISTINCT shipment_id, order_id FROM shipment_logs) l USING (shipment_id)
+         WHERE (l.order_id IS NOT NULL) <> coalesce(s.outcome = 'shipped', false) OR (l.order_id IS NOT NULL AND l.order_id <> s.order_id)",
+    ),
+    (
+        "a version that the counter has not reached",
+        "SELECT book_id, i.version, s.version AS counter FROM inventory i, warehouse_state s WHERE i.version > s.version",
+    ),
+];
+
+#[derive(Deserialize)]
+struct Id {
+    id: Uuid,
+}
+
+#[derive(Deserialize)]
+struct Order {
+    id: Uuid,
+    status: String,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    order_id: Uuid,
+    book_id: Uuid,
+    quantity: i64,
+}
+
+#[derive(Deserialize)]
+struct Shipment {
+    id: Uuid,
+    order_id: Uuid,
+    warehouse_name: String,
+}
+
+#[derive(Deserialize)]
+struct Log {
+    shipment_id: Uuid,
+    order_id: Uuid,
+    book_id: Uuid,
+    quantity: i64,
+}
+
+#[derive(Deserialize, PartialEq, Eq, Debug, Clone, Copy)]
+struct Stock {
+    book_id: Uuid,
+    available: i64,
+    version: i64,
+}
+
+struct World {
+    store: Sql,
+    warehouses: BTreeMap<String, Sql>,
+}
+
+impl World {
+    async fn open(store: &str, warehouses: &[(&str, String)]) -> Result<Self, DbErr> {
+        let mut opened = BTreeMap::new();
+        for (name, url) in warehouses {
+            opened.insert((*name).to_owned(), Sql::open(url).await?);
+        }
+        Ok(Self { store: Sql::open(store).await?, warehouses: opened })
+    }
+
+    /// What is still going on, or never will.
+    async fn unrest(&self, allowed: &Allowed) -> Result<Vec<String>, DbErr> {
+        let unfinished =
+            "SELECT order_id AS id, o.status FROM sagas s JOIN orders o ON o.id = s.order_id WHERE NOT finished";
+        let unfinished: Vec<Order> = self.store.rows(unfinished).await?;
+        let expected =
+            |order: &&Order| !(allowed.needs_attention.contains(&order.id) && order.status == "NEEDS_ATTENTION");
+        let mut unrest: Vec<String> = unfinished
+            .iter()
+            .filter(expected)
+            .map(|order| format!("an open order: {} {}", order.id, order.status))
+            .collect();
+        let known: HashSet<Uuid> =
+            self.store.rows::<Id>("SELECT id FROM orders").await?.into_iter().map(|row| row.id).collect();
+        for (name, warehouse) in &self.warehouses {
+            for row in warehouse.rows::<Value>("SELECT order_id, attempts, parked_reason FROM outbox").await? {
+                let order: Uuid = serde_json::from_value(row["order_id"].clone()).unwrap();
+                if !(allowed.unknown_orders && !known.contains(&order) && row["parked_reason"].is_string()) {
+                    unrest.push(format!("{name}: a confirmation is left: {row}"));
+                }
+            }
+            if !allowed.away.contains(name) {
+                unrest.extend(self.cache_is_truth(name, warehouse).await?);
+            }
+        }
+        Ok(unrest)
+    }
+
+    async fn cache_is_truth(&self, name: &str, warehouse: &Sql) -> Result<Vec<String>, DbErr> {
+        let truth: Vec<Stock> =
+            warehouse.rows("SELECT book_id, quantity - reserved AS available, version FROM inventory").await?;
+        let cached = format!(
+            "SELECT book_id, quantity AS available, c.version FROM inventory_cache c JOIN warehouse_registry w ON w.id = c.warehouse_id WHERE w.name = '{name}'"
+        );
+        let mut cached: HashMap<Uuid, Stock> =
+            self.store.rows::<Stock>(&cached).await?.into_iter().map(|row| (row.book_id, row)).collect();
+        let books: HashSet<Uuid> =
+            self.store.rows::<Id>("SELECT id FROM books").await?.into_iter().map(|row| row.id).collect();
+        let mut differences = Vec::new();
+        for row in truth.into_iter().filter(|row| books.contains(&row.book_id)) {
+            let cached = cached.remove(&row.book_id);
+            if !cached.is_some_and(|cached| cached.available == row.available && cached.version <= row.version) {
+                differences.push(format!("{name}: the cache has {cached:?}, the truth is {row:?}"));
+            }
+        }
+        let ghosts = cached.into_values().filter(|row| row.available > 0);
+        differences.extend(ghosts.map(|row| format!("{name}: the cache has {row:?}, the warehouse nothing")));
+        Ok(differences)
+    }
+
+    /// Each SHIPPED order has exactly its quantities in the logs, once, under the shipment that the store knows; no other order has any.
+    async fn shipped_exactly_once(&self, allowed: &Allowed) -> Result<Vec<String>, DbErr> {
+        let orders: Vec<Order> = self.store.rows("SELECT id, status FROM orders").await?;
+        let status: HashMap<Uuid, &str> = orders.iter().map(|order| (order.id, &*order.status)).collect();
+        let shipments = "SELECT id, order_id, warehouse_name FROM shipments WHERE status = 'SHIPPED'";
+        let shipments: HashMap<Uuid, Shipment> =
+            self.store.rows::<Shipment>(shipments).await?.into_iter().map(|row| (row.id, row)).collect();
+        let lines: Vec<Line> = self.store.rows("SELECT order_id, book_id, quantity FROM order_items").await?;
+        let mut left: BTreeMap<(Uuid, Uuid), i64> = lines
+            .into_iter()
+            .filter(|line| {
+                status.get(&line.order_id) == Some(&"SHIPPED") && !allowed.forgotten.contains(&line.order_id)
+            })
+            .map(|line| ((line.order_id, line.book_id), line.quantity))
+            .collect();
+        let mut broken = Vec::new();
+        for (name, warehouse) in &self.warehouses {
+            for log in
+                warehouse.rows::<Log>("SELECT shipment_id, order_id, book_id, quantity FROM shipment_logs").await?
+            {
+                let here = format!("{name} shipped {} of {} for order {}", log.quantity, log.book_id, log.order_id);
+                let attention = allowed.needs_attention.contains(&log.order_id);
+                match status.get(&log.order_id) {
+                    None if allowed.unknown_orders => {}
+                    None => broken.push(format!("{here}, which the store does not know")),
+                    Some(&"SHIPPED") => *left.entry((log.order_id, log.book_id)).or_default() -= log.quantity,
+                    Some(_) if attention => {}
+                    Some(status) => broken.push(format!("{here}, which is {status}")),
+                }
+                let known = shipments.get(&log.shipment_id);
+                let agrees = known.is_some_and(|known| known.order_id == log.order_id && known.warehouse_name == *name);
+                if status.get(&log.order_id) == Some(&"SHIPPED") && !agrees {
+                    broken
+                        .push(format!("{here} as shipment {}, which the store does not know as that", log.shipment_id));
+                }
+            }
+        }
+        let off =
+            left.into_iter().filter(|((order, _), quantity)| *quantity != 0 && !allowed.forgotten.contains(order));
+        broken.extend(
+            off.map(|((order, book), quantity)| format!("order {order}: {quantity} copies of {book} too few shipped")),
+        );
+        Ok(broken)
+    }
+
+    async fn none_is_missing(&self, told: &[Uuid]) -> Result<Vec<String>, DbErr> {
+        let known: HashSet<Uuid> =
+            self.store.rows::<Id>("SELECT id FROM orders").await?.into_iter().map(|row| row.id).collect();
+        Ok(told
+            .iter()
+            .filter(|order| !known.contains(order))
+            .map(|order| format!("order {order} was accepted and is gone"))
+            .collect())
+    }
+}

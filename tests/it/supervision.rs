@@ -1,0 +1,154 @@
+//! Actors that panic while customers order: each is restarted, nothing is lost, and it is seen.
+
+use std::collections::{BTreeMap, HashSet};
+use std::process::Command;
+use std::time::Duration;
+
+use kit::Mode;
+
+use crate::harness::*;
+
+/// Actors that do something at least every few seconds.
+fn busy<'a>() -> Plan<'a> {
+    Plan { store: vec![("INVENTORY_RECONCILIATION_INTERVAL_SECONDS", "2".into())], ..Plan::default() }
+}
+
+fn restarts(actors: &[Value]) -> BTreeMap<String, u64> {
+    let of = |actor: &Value| Some((actor["path"].as_str()?.to_owned(), actor["restarts"].as_u64()?));
+    actors.iter().filter_map(of).collect()
+}
+
+/// The paths of the actors that live as long as the service, without supervisors and without those that get no message.
+fn long_lived(actors: &[Value]) -> Vec<String> {
+    let workers = actors.iter().filter(|actor| actor["mailbox"].is_object());
+    let paths = workers.map(|actor| actor["path"].as_str().unwrap().to_owned());
+    paths.filter(|path| !path.contains("/saga:") && !path.ends_with("/http")).collect()
+}
+
+/// Panics each of a service's actors once, and waits until each was restarted and runs.
+async fn panic_each(shop: &Shop, service: &Service, viewer: &Client, provoke: impl AsyncFn(&str)) {
+    let actors = long_lived(&shop.actors(viewer).await);
+    assert!(actors.len() >= 4, "{actors:?}");
+    for path in &actors {
+        println!("{path}");
+        let before = restarts(&shop.actors(viewer).await)[path];
+        service.faults(&format!("handle:{path}=1*return(panic)"));
+        kit::until(&format!("{path} was restarted"), Duration::from_secs(90), async || {
+            provoke(path).await;
+            let answer = viewer.get("/actors").await;
+            if answer.code() != 200 {
+                return Err(answer.text); // the one who would tell is being restarted
+            }
+            let now = shop.actors(viewer).await;
+            let actor = now.iter().find(|actor| actor["path"] == **path).ok_or("it is gone")?;
+            let again = actor["restarts"].as_u64().unwrap() > before && actor["state"] == "running";
+            if again { Ok(()) } else { Err(actor.to_string()) }
+        })
+        .await;
+        service.faults("");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_load_each_actor_of_the_store_panics_once() {
+    let shop = Shop::open_as(busy()).await;
+    let books = shop.plenty(5).await;
+    let load = Load::start(&shop, 2, &books, Duration::from_millis(50));
+    let client = shop.anyone();
+    let book = books[0].id;
+    panic_each(&shop, &shop.store, &shop.admin(), async |_| {
+        client.get(&format!("/books/{book}")).await;
+    })
+    .await;
+    load.accepted(20, Duration::from_secs(60)).await;
+    let report = load.stop().await;
+    assert!(
+        report.inexcusable().iter().all(|attempt| format!("{attempt:?}").contains("50")),
+        "{:?}",
+        report.inexcusable()
+    );
+    shop.invariants_hold(&report.told()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_load_each_actor_of_a_warehouse_panics_once() {
+    let shop = Shop::open_as(busy()).await;
+    let books = shop.plenty(5).await;
+    let load = Load::start(&shop, 2, &books, Duration::from_millis(50));
+    let staff = shop.alpha.staff();
+    panic_each(&shop, &shop.alpha.service, &staff, async |_| {
+        staff.get("/inventory").await;
+    })
+    .await;
+    load.accepted(20, Duration::from_secs(60)).await;
+    let report = load.stop().await;
+    assert!(report.inexcusable().is_empty(), "{:?}", report.inexcusable());
+    shop.invariants_hold(&report.told()).await;
+}
+
+/// R24: it is set aside and shown, the others ship, and once what made it panic is gone it ends as any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_saga_that_always_panics_among_a_hundred_good_ones() {
+    let mut shop = Shop::open_as(Plan {
+        store: vec![("ORDER_WAIT_MS", "500".into()), ("DISPATCH_TIMEOUT_MS", "500".into())],
+        ..Plan::default()
+    })
+    .await;
+    let books = shop.plenty(3).await;
+    let poisoned = shop.books[10].clone();
+    shop.stock(&poisoned, 20, 0).await;
+    shop.alpha.to.set(Mode::Hang).await.unwrap();
+    let placed = shop.order(&[poisoned.line(1)]).await;
+    assert_eq!(placed.code(), 202, "{}", placed.text);
+    let order = placed.order().unwrap();
+    let fault = format!(
+        "handle:store/fulfillment/sagas/saga:{order}=return(panic)\nstart:store/fulfillment/sagas/saga:{order}=return(panic)"
+    );
+    shop.store.faults(&fault);
+    shop.alpha.to.set(Mode::Pass).await.unwrap();
+    shop.warehouse_is("warehouse-alpha", "HEALTHY").await;
+
+    let load = Load::start(&shop, 4, &books, Duration::ZERO);
+    load.accepted(100, Duration::from_secs(60)).await;
+    let report = load.stop().await;
+    assert_eq!(report.codes().keys().filter(|code| !matches!(**code, 201 | 202)).count(), 0, "{:?}", report.codes());
+    shop.order_is(order, "NEEDS_ATTENTION", Duration::from_secs(60)).await;
+    let good = report.told();
+    for order in &good {
+        let owner = shop.admin().get(&format!("/orders/{order}")).await.expect(200);
+        assert_eq!(owner["status"], "SHIPPED", "{owner}");
+    }
+
+    shop.store.terminate().await;
+    shop.store.start();
+    shop.store.ready().await;
+    assert_eq!(shop.look_up(order).await["status"], "NEEDS_ATTENTION");
+    let panics = format!("SELECT panics FROM sagas WHERE order_id = '{order}'");
+    assert!(shop.store.sql().await.number(&panics).await.unwrap() >= 3, "they are counted over the restart");
+
+    shop.store.faults("");
+    shop.order_is(order, "SHIPPED", Duration::from_secs(120)).await;
+    let told: HashSet<Uuid> = good.into_iter().chain([order]).collect();
+    shop.invariants_hold(&told.into_iter().collect::<Vec<_>>()).await;
+}
+
+/// The points at which tests inject faults are not in what is released.
+#[test]
+fn a_release_build_has_no_fault_points() {
+    let tree = |features: &[&str]| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(["tree", "--workspace", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p} {f}"])
+            .args(features);
+        let output = cargo.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let has_points = |tree: &str| {
+        tree.lines()
+            .any(|line| line.starts_with("fail v") || (line.starts_with("actors v") && line.contains("failpoints")))
+    };
+    assert!(!has_points(&tree(&[])));
+    assert!(has_points(&tree(&["--features", "failpoints"])), "else this shows nothing");
+}
