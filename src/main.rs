@@ -34,7 +34,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     children.push(service::http::child(listener, routes.or(welcome::routes(&store.app)), drain));
 
     let system = System::start("bookstore", children).await.map_err(anyhow::Error::msg)?;
-    let greeting = tokio::spawn(welcome::greet(config.url(), config.data_dir, store.app));
+    let greeting = tokio::spawn(welcome::greet(system.clone(), config.url(), config.data_dir, store.app));
     let code = service::run(system, drain).await?;
     greeting.abort();
     Ok(code)

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actors::System;
 use contract::{BookId, demo};
 use service::problem::Problem;
 use service::routes::{Access, HasAuth, Request, Response, Route, Routes};
@@ -27,7 +28,10 @@ async fn page<A: HasAuth>(_: Request<A>) -> Result<Response, Problem> {
 }
 
 /// Waits until the store has stock to sell, then says what to open.
-pub(crate) async fn greet(url: String, data_dir: PathBuf, store: Arc<App>) {
+pub(crate) async fn greet(system: System, url: String, data_dir: PathBuf, store: Arc<App>) {
+    if !system.started().await {
+        return;
+    }
     let books: Vec<BookId> = demo::BOOKS.iter().map(demo::DemoBook::id).collect();
     loop {
         let question = |reply| availability::Msg::Available { books: books.clone(), reply };

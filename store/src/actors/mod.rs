@@ -28,6 +28,8 @@ pub mod journal;
 pub mod orders;
 pub mod reconciler;
 pub mod saga;
+#[cfg(test)]
+mod testing;
 pub mod warehouses;
 
 use std::sync::Arc;

@@ -100,3 +100,26 @@ pub async fn enter_missing(db: &impl ConnectionTrait, books: &[Book]) -> Result<
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::testing::{book, on_both};
+
+    #[tokio::test]
+    async fn entering_again_changes_nothing_and_only_books_on_sale_are_listed() {
+        on_both(async |database| {
+            let db = database.ready().unwrap();
+            let gone = Book { is_active: false, ..book(2) };
+            enter_missing(db, &[book(3), gone, book(1)]).await.unwrap();
+            // By id and by ISBN.
+            let renamed = Book { title: "Another".to_owned(), ..book(1) };
+            let doubled = Book { isbn: book(3).isbn, ..book(4) };
+            enter_missing(db, &[renamed, doubled]).await.unwrap();
+            enter_missing(db, &[]).await.unwrap();
+            assert_eq!(active(db).await.unwrap(), [book(1), book(3)]);
+            assert_eq!(known(db).await.unwrap(), HashSet::from([book(1).id, book(2).id, book(3).id]));
+        })
+        .await;
+    }
+}

@@ -235,3 +235,112 @@ async fn upsert_in_chunks(db: &impl ConnectionTrait, rows: &Rows, at: Timestamp,
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use service::database::{Database, is_foreign_key_violation};
+
+    use super::*;
+    use crate::db::testing::{at, book_id, enter_books, enter_warehouse, on_both, row, warehouse_id};
+
+    async fn shop(database: &Database) -> &sea_orm::DatabaseConnection {
+        enter_books(database, 1_200).await;
+        enter_warehouse(database, 1, "alpha").await;
+        enter_warehouse(database, 2, "beta").await;
+        database.ready().unwrap()
+    }
+
+    async fn cached(db: &impl ConnectionTrait, warehouse: u128) -> Vec<(u128, i64, i64)> {
+        let rows = of_warehouse(db, warehouse_id(warehouse)).await.unwrap();
+        rows.into_iter().map(|(book, row)| (book.uuid().as_u128(), row.available, row.version)).collect()
+    }
+
+    #[tokio::test]
+    async fn r14_only_newer_rows_are_taken() {
+        on_both(async |database| {
+            let db = shop(database).await;
+            let (alpha, beta) = (warehouse_id(1), warehouse_id(2));
+            let first = [(beta, row(1, 7, 3)), (alpha, row(2, 5, 4)), (alpha, row(1, 9, 4))];
+            upsert_newer(db, &first, at(10)).await.unwrap();
+            let reserved = StockRow { reserved: 2, ..row(1, 8, 5) };
+            // Older, the same, newer, and twice in one statement.
+            let second = [(beta, row(1, 1, 2)), (alpha, row(2, 1, 4)), (alpha, reserved), (alpha, row(1, 1, 1))];
+            upsert_newer(db, &second, at(20)).await.unwrap();
+            assert_eq!(cached(db, 1).await, [(1, 6, 5), (2, 5, 4)]);
+            assert_eq!(cached(db, 2).await, [(1, 7, 3)]);
+            let mut rows = all(db).await.unwrap();
+            rows.sort_by_key(|row| (row.warehouse_id, row.book_id));
+            assert_eq!(rows.iter().map(|row| row.updated_at).collect::<Vec<_>>(), [at(20), at(10), at(10)]);
+            assert_eq!(highest_version(db, alpha).await.unwrap(), 5);
+            assert_eq!(highest_version(db, warehouse_id(3)).await.unwrap(), 0);
+            upsert_newer(db, &[], at(30)).await.unwrap();
+
+            let unknown = upsert_newer(db, &[(alpha, row(9_999, 1, 9))], at(30)).await.unwrap_err();
+            assert!(is_foreign_key_violation(&unknown));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn r15_a_pull_wins_at_the_same_version_and_wholesale_always() {
+        on_both(async |database| {
+            let db = shop(database).await;
+            let alpha = warehouse_id(1);
+            upsert_newer(db, &[(alpha, row(1, 9, 4)), (alpha, row(2, 5, 4)), (alpha, row(3, 5, 8))], at(1))
+                .await
+                .unwrap();
+            write_pull(db, alpha, &[row(1, 8, 4), row(2, 1, 3)], false, at(2)).await.unwrap();
+            assert_eq!(cached(db, 1).await, [(1, 8, 4), (2, 5, 4), (3, 5, 8)]);
+            write_pull(db, alpha, &[row(2, 1, 3)], true, at(3)).await.unwrap();
+            assert_eq!(cached(db, 1).await, [(1, 8, 4), (2, 1, 3), (3, 5, 8)]);
+
+            remove(db, alpha, &[book_id(3), book_id(1), book_id(7)], Some(4)).await.unwrap();
+            assert_eq!(cached(db, 1).await, [(2, 1, 3), (3, 5, 8)]);
+            remove(db, alpha, &[book_id(3)], None).await.unwrap();
+            assert_eq!(cached(db, 1).await, [(2, 1, 3)]);
+            assert_eq!(rows_of(db, alpha, &[book_id(1), book_id(2)]).await.unwrap(), [row(2, 1, 3)]);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn many_rows_at_once() {
+        on_both(async |database| {
+            let db = shop(database).await;
+            let alpha = warehouse_id(1);
+            for version in 1..=2 {
+                let rows: Vec<_> = (1..=1_200).rev().map(|n| (alpha, row(n, version, version))).collect();
+                upsert_newer(db, &rows, at(version)).await.unwrap();
+                assert!(cached(db, 1).await.into_iter().eq((1..=1_200).map(|n| (n, version, version))));
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn r18_writers_from_both_ends_never_deadlock() {
+        on_both(async |database| {
+            shop(database).await;
+            let alpha = warehouse_id(1);
+            let writers = (0..8).map(|writer: i64| {
+                let database = database.clone();
+                tokio::spawn(async move {
+                    for round in 1..=20 {
+                        let mut rows: Vec<_> = (1..=100).map(|n| (alpha, row(n, writer, round * 8 + writer))).collect();
+                        if writer % 2 == 0 {
+                            rows.reverse();
+                        }
+                        let write = database.transaction("test", async |db| upsert_newer(db, &rows, at(1)).await);
+                        write.await.expect("no deadlock");
+                    }
+                })
+            });
+            for writer in writers.collect::<Vec<_>>() {
+                writer.await.unwrap();
+            }
+            let expected = (1..=100).map(|n| (n, 7, 167));
+            assert!(cached(database.ready().unwrap(), 1).await.into_iter().eq(expected));
+        })
+        .await;
+    }
+}

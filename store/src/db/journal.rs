@@ -268,3 +268,6 @@ pub async fn entries(db: &impl ConnectionTrait, order: OrderId) -> Result<Vec<(i
     let rows = db.query_all_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [order.uuid().into()]));
     rows.await?.iter().map(|row| Ok((row.try_get("", "seq")?, row.try_get("", "event")?))).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,3 +67,31 @@ pub async fn open_of(db: &impl ConnectionTrait, orders: &[OrderId]) -> Result<Ve
     }
     Ok(open)
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::db::testing::{book_id, enter_order, enter_warehouse, on_both};
+
+    #[tokio::test]
+    async fn only_what_is_instructed_and_not_answered_is_open() {
+        on_both(async |database| {
+            let db = database.ready().unwrap();
+            let alpha = enter_warehouse(database, 1, "alpha").await;
+            for (n, status) in [(1, "PENDING"), (2, "SHIPPED"), (3, "REFUSED"), (4, "VOIDED"), (5, "PENDING")] {
+                enter_order(database, n, &alpha, 3, status).await;
+            }
+            let found = open(db).await.unwrap();
+            assert_eq!(found.iter().map(|open| open.order.uuid().as_u128()).collect::<Vec<_>>(), [1, 5]);
+            assert_eq!((found[0].warehouse, found[0].items[0].quantity), (alpha.id, 3));
+            assert_eq!(found[0].items[0].book_id, book_id(1));
+
+            let asked: Vec<_> = [1, 2, 9].map(|n| OrderId(Uuid::from_u128(n))).to_vec();
+            assert_eq!(open_of(db, &asked).await.unwrap(), asked[..1]);
+            assert_eq!(open_of(db, &[]).await.unwrap(), []);
+        })
+        .await;
+    }
+}

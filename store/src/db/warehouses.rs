@@ -107,3 +107,30 @@ pub async fn save(db: &impl ConnectionTrait, warehouse: &Warehouse) -> Result<()
     Entity::insert(row).on_conflict(upsert).exec_without_returning(db).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use service::database::is_unique_violation;
+
+    use super::*;
+    use crate::db::testing::{at, enter_warehouse, on_both, warehouse_id};
+
+    #[tokio::test]
+    async fn saving_inserts_then_updates_and_a_name_is_one_warehouse() {
+        on_both(async |database| {
+            let db = database.ready().unwrap();
+            let beta = enter_warehouse(database, 2, "beta").await;
+            let alpha = enter_warehouse(database, 1, "alpha").await;
+            assert_eq!(all(db).await.unwrap(), [alpha.clone(), beta.clone()]);
+
+            let status = WarehouseHealth::Offline;
+            let changed = Warehouse { status, last_pulled_at: Some(at(9)), enabled: false, priority: -1, ..alpha };
+            save(db, &changed).await.unwrap();
+            assert_eq!(all(db).await.unwrap()[0], changed);
+
+            let double = Warehouse { id: warehouse_id(3), ..beta };
+            assert!(is_unique_violation(&save(db, &double).await.unwrap_err()));
+        })
+        .await;
+    }
+}

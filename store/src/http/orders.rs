@@ -9,8 +9,8 @@ use serde::Deserialize;
 use service::problem::{Problem, Validation};
 use service::routes::{Request, Response};
 
-use crate::app::App;
 use crate::actors::orders::{ConfirmError, Msg, Placed, Unplaced};
+use crate::app::App;
 use crate::db;
 use crate::db::orders::Filter;
 use crate::domain::order;

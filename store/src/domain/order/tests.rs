@@ -103,7 +103,10 @@ fn transitions_change_the_order_as_people_see_it() {
     assert_eq!((order.status, order.fulfillment_warehouse.as_deref()), (OrderStatus::Pending, Some("beta")));
     let at = DateTime::from_timestamp(9, 0).unwrap();
     Change::of(&Transition::Shipped { shipped_at: at, stock: vec![] }).apply(&mut order, second);
-    assert_eq!((order.status, order.shipped_at, order.payment.status), (OrderStatus::Shipped, Some(at), PaymentStatus::Captured));
+    assert_eq!(
+        (order.status, order.shipped_at, order.payment.status),
+        (OrderStatus::Shipped, Some(at), PaymentStatus::Captured)
+    );
     let statuses: Vec<_> = order.shipments.iter().map(|shipment| shipment.status).collect();
     assert_eq!(statuses, [ShipmentStatus::Refused, ShipmentStatus::Shipped]);
 }

@@ -103,8 +103,12 @@ fn r02_sourcing_again_takes_a_new_shipment_id_that_is_durable_before_it_is_used(
     let event = Event::Sourced { shipment: shipment(2), warehouse: warehouse(2) };
     let step = step.saga.step(event, at(1), &Policy::default());
     assert_eq!(step.transition, Some(Transition::Moved { from: shipment(1), refused: true }));
-    assert_eq!((step.saga.shipment, step.saga.warehouse, step.commands), (shipment(2), warehouse(2), vec![Command::Ship]));
-    let late = step.saga.step(Event::Delivered { shipment: shipment(1), delivery: unknown() }, at(1), &Policy::default());
+    assert_eq!(
+        (step.saga.shipment, step.saga.warehouse, step.commands),
+        (shipment(2), warehouse(2), vec![Command::Ship])
+    );
+    let late =
+        step.saga.step(Event::Delivered { shipment: shipment(1), delivery: unknown() }, at(1), &Policy::default());
     assert_eq!((late.saga, late.commands), (step.saga, vec![]), "the former shipment's answer changes nothing");
 }
 
@@ -148,7 +152,9 @@ fn r19_doubt_about_a_warehouse_with_another_database_calls_a_person_at_once() {
 #[test]
 fn refused_by_all_it_is_rejected_at_once() {
     let step = delivered(&saga(), refused(), 1);
-    assert!(matches!(&step.commands[..], [Command::CorrectCache { .. }, Command::Source { exclude }] if *exclude == [warehouse(1)]));
+    assert!(
+        matches!(&step.commands[..], [Command::CorrectCache { .. }, Command::Source { exclude }] if *exclude == [warehouse(1)])
+    );
     let step = step.saga.step(Event::NotSourced { shortfalls: vec![] }, at(1), &Policy::default());
     assert!(matches!(step.transition, Some(Transition::Rejected { refused: true, .. })));
     assert!(step.saga.is_over());
