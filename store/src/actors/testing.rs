@@ -59,9 +59,9 @@ pub fn recorder<M: Message>(id: &str) -> (Address<M>, ChildSpec, Heard<M>) {
 }
 
 impl<M> Heard<M> {
-    /// The next message; fails when none comes within a minute.
+    /// The next message; fails when none comes within an hour, which a paused clock skips.
     pub async fn next(&mut self) -> M {
-        let next = tokio::time::timeout(Duration::from_secs(60), self.0.recv()).await;
+        let next = tokio::time::timeout(Duration::from_secs(3_600), self.0.recv()).await;
         next.expect("a message").expect("the tree runs")
     }
 
