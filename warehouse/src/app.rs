@@ -108,7 +108,7 @@ impl App {
         };
         let relay_args = relay::Args { database: database.clone(), store: Arc::clone(&store) };
         let registrar_args = registrar::Args {
-            database: database.clone(),
+            identity: Arc::new(database.clone()),
             store,
             name: name.clone(),
             url: warehouse.warehouse_url.clone(),

@@ -154,8 +154,8 @@ impl State {
     }
 
     fn fetch(&mut self, ctx: &mut Context<Msg>) {
-        // While a write is under way, what it is about to remove would be read again.
-        if !self.more || self.fetching || self.trying >= CONCURRENCY {
+        // A stop waits for what is under way: nothing new is begun then.
+        if !self.more || self.fetching || self.trying >= CONCURRENCY || ctx.closing().is_closed() {
             return;
         }
         (self.more, self.fetching) = (false, true);
@@ -177,7 +177,7 @@ impl State {
             if self.under_way.contains(&due.shipment_id) {
                 continue;
             }
-            if self.trying >= CONCURRENCY {
+            if self.trying >= CONCURRENCY || ctx.closing().is_closed() {
                 self.more = true;
                 break;
             }

@@ -157,30 +157,25 @@ pub(super) async fn adjust(request: Request<App>) -> Result<Response, Problem> {
     let book_id: BookId = request.param("bookId")?;
     let made_by = request.account()?.email.clone();
     let body: AdjustStock = request.json()?;
+    let change = change(&body)?;
+    let item = make(&request.app, Adjustment { book_id, change, made_by, reason: body.reason }).await?;
+    Ok(Response::ok(&item))
+}
+
+fn change(body: &AdjustStock) -> Result<Change, Problem> {
     let mut validation = Validation::new();
     let reason_fits = body.reason.as_ref().is_none_or(|reason| is_text(reason));
     validation.check(reason_fits, "reason", format!("must have 1 to {TEXT} characters"));
-    let change = match (body.quantity, body.delta) {
-        (Some(quantity), None) => {
-            let quantity = i64::from(quantity);
-            validation.check(quantity <= MAX_STOCK, "quantity", format!("must be at most {MAX_STOCK}"));
-            Some(Change::Total(quantity))
-        }
-        (None, Some(delta)) => {
-            validation.check(delta != 0, "delta", "must not be 0");
-            Some(Change::Delta(i64::from(delta)))
-        }
-        (None, None) => None,
-        (Some(_), Some(_)) => {
-            validation.push("delta", "must not stand beside quantity");
-            None
-        }
-    };
-    validation.check(change.is_some() || body.delta.is_some(), "quantity", "is required, or delta");
-    validation.finish()?;
-    let Some(change) = change else { return Err(Problem::invalid_field("quantity", "is required, or delta")) };
-    let item = make(&request.app, Adjustment { book_id, change, made_by, reason: body.reason }).await?;
-    Ok(Response::ok(&item))
+    let quantity = body.quantity.map(i64::from);
+    let fits = quantity.is_none_or(|quantity| quantity <= MAX_STOCK);
+    validation.check(fits, "quantity", format!("must be at most {MAX_STOCK}")).finish()?;
+    match (quantity, body.delta) {
+        (Some(quantity), None) => Ok(Change::Total(quantity)),
+        (None, Some(0)) => Err(Problem::invalid_field("delta", "must not be 0")),
+        (None, Some(delta)) => Ok(Change::Delta(i64::from(delta))),
+        (None, None) => Err(Problem::invalid_field("quantity", "is required, or delta")),
+        (Some(_), Some(_)) => Err(Problem::invalid_field("delta", "must not stand beside quantity")),
+    }
 }
 
 fn is_text(text: &str) -> bool {
