@@ -37,7 +37,7 @@ const HEAD_WITHIN: Duration = Duration::from_secs(120);
 /// How long busy clients have to notice that their connection closes.
 const NOTICE: Duration = Duration::from_millis(500);
 /// How long a connection accepted at the last moment has to bring its request.
-const LAST_CALL: Duration = Duration::from_millis(100);
+const LAST_CALL: Duration = Duration::from_millis(250);
 /// Pause after a failed accept, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A server serves until it is stopped.
@@ -139,8 +139,7 @@ async fn serve(args: Args, listener: tokio::net::TcpListener, closing: Closing) 
     };
     accept_until(&listener, &args, notice).await;
 
-    drop(listener);
-    args.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
+    close(listener, &args);
     let _ = tokio::time::timeout(LAST_CALL.min(args.limit), open.wait()).await;
 
     finish.cancel();
@@ -151,9 +150,19 @@ async fn serve(args: Args, listener: tokio::net::TcpListener, closing: Closing) 
     }
 }
 
+/// Closes the listener. Who is in its backlog, without our having been told yet, has connected all the same: taken in first.
+fn close(listener: tokio::net::TcpListener, args: &Args) {
+    let Some(backlog) = args.listener.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    drop(listener);
+    while let Ok((stream, _)) = backlog.accept() {
+        if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+            admit(stream, None, args);
+        }
+    }
+}
+
 async fn accept_until(listener: &tokio::net::TcpListener, args: &Args, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
-    let service = TowerToHyperService::new(warp::service(args.routes.clone().into_filter()));
     loop {
         let accept = async {
             // The semaphore is never closed, so there is always a slot in the end.
@@ -167,25 +176,7 @@ async fn accept_until(listener: &tokio::net::TcpListener, args: &Args, stop: imp
             () = &mut stop => return,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let service = service.clone();
-                let closing = args.connections.closing.clone();
-                let answer = service_fn(move |request| {
-                    let (answer, closing) = (service.call(request), closing.clone());
-                    async move {
-                        let mut response = answer.await?;
-                        if closing.is_cancelled() {
-                            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-                        }
-                        Ok::<_, Infallible>(response)
-                    }
-                });
-                let http = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEAD_WITHIN)
-                    .serve_connection(TokioIo::new(prompt(stream)), answer);
-                args.connections.open.spawn(hold(http, slot, args.connections.clone()));
-            }
+            Ok((stream, _)) => admit(stream, slot, args),
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "no connection can be accepted");
@@ -195,10 +186,27 @@ async fn accept_until(listener: &tokio::net::TcpListener, args: &Args, stop: imp
     }
 }
 
-/// Without delay: an answer is one write, and there is nothing to wait for.
-fn prompt(stream: TcpStream) -> TcpStream {
+/// Serves a connection in a task of its own.
+fn admit(stream: TcpStream, slot: Option<OwnedSemaphorePermit>, args: &Args) {
+    // An answer is one write: there is nothing that a delay could collect.
     let _ = stream.set_nodelay(true);
-    stream
+    let service = TowerToHyperService::new(warp::service(args.routes.clone().into_filter()));
+    let closing = args.connections.closing.clone();
+    let answer = service_fn(move |request| {
+        let (answer, closing) = (service.call(request), closing.clone());
+        async move {
+            let mut response = answer.await?;
+            if closing.is_cancelled() {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let http = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .serve_connection(TokioIo::new(stream), answer);
+    args.connections.open.spawn(hold(http, slot, args.connections.clone()));
 }
 
 /// Serves one connection to its end.

@@ -108,3 +108,28 @@ impl Lock {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::DatabaseUrl;
+
+    #[tokio::test]
+    async fn a_connection_of_our_own_that_the_server_has_not_missed_is_ended_but_nobody_elses() {
+        let scratch = kit::Database::create("lock").await.unwrap();
+        let settings = Settings::small(DatabaseUrl::parse(&scratch.url()).unwrap());
+        let Ok(Attempt::Held(mut ghost)) = take(&settings, "me").await else { panic!("not taken") };
+        let Ok(Attempt::Taken(holder)) = take(&settings, "somebody else").await else { panic!("taken twice") };
+        assert!(holder.starts_with("bookstore (PostgreSQL process "), "{holder}");
+        ghost.ping().await.unwrap();
+
+        assert!(take(&settings, "me").await.is_err(), "the ghost is being ended");
+        kit::until("the lock is free", Duration::from_secs(10), async || match take(&settings, "me").await {
+            Ok(Attempt::Held(_)) => Ok(()),
+            Ok(Attempt::Taken(holder)) => Err(holder),
+            Err(error) => Err(error.to_string()),
+        })
+        .await;
+        ghost.ping().await.unwrap_err();
+    }
+}

@@ -101,17 +101,6 @@ impl Response {
         &mut self.headers
     }
 
-    /// For HEAD: everything but the body, its length included.
-    pub(super) fn without_body(mut self) -> Self {
-        if let Body::Whole(body) = &self.body
-            && self.status != StatusCode::NO_CONTENT
-        {
-            self.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-        }
-        self.body = Body::Whole(Bytes::new());
-        self
-    }
-
     pub(super) fn into_warp(self) -> warp::reply::Response {
         let mut response = match self.body {
             Body::Whole(bytes) => warp::reply::Response::new(bytes.into()),

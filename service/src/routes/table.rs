@@ -77,10 +77,7 @@ impl<A: HasAuth> Table<A> {
                     Err(Problem::not_found("There is nothing here."))
                 }
             };
-            let mut response = answer.unwrap_or_else(Response::from);
-            if method == Method::HEAD {
-                response = response.without_body();
-            }
+            let response = answer.unwrap_or_else(Response::from);
             let (status, duration_ms) = (response.status(), began.elapsed().as_secs_f64() * 1e3);
             let span = tracing::Span::current();
             span.record("status", status.as_u16()).record("duration_ms", duration_ms);
