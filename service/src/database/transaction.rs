@@ -176,20 +176,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_snapshot_does_not_see_what_is_committed_meanwhile() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = database(&folder).await;
-        let connection = database.ready().unwrap();
-        let seen = snapshot(connection, async |txn| {
-            let before = number(txn).await?;
-            connection.execute_unprepared("UPDATE t SET n = 7").await?;
-            Ok((before, number(txn).await?))
-        });
-        assert_eq!(seen.await.unwrap(), (0, 0));
-        assert_eq!(number(connection).await.unwrap(), 7);
-    }
-
-    #[tokio::test]
     async fn what_was_answered_is_on_the_disk() {
         let folder = tempfile::tempdir().unwrap();
         let database = database(&folder).await;

@@ -3,9 +3,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actors::System;
-use sea_orm::{ConnectionTrait as _, DbErr};
+use sea_orm::{ConnectionTrait as _, DbErr, Statement};
 use service::config::DatabaseUrl;
-use service::database::{Database, Preparation, Settings, State, is_unavailable};
+use service::database::{Database, Preparation, Settings, State, is_unavailable, snapshot};
 use service::queries::{ReadError, Reader};
 use tokio::time::timeout;
 
@@ -163,6 +163,30 @@ async fn a_connection_that_hangs_is_replaced_and_its_ghost_is_not_taken_for_anot
     database.ready().unwrap().execute_unprepared("SELECT 1").await.unwrap();
     assert_eq!(system.snapshot().totals.restarts, 0);
     system.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_snapshot_does_not_see_what_is_committed_meanwhile() {
+    for scratch in Scratch::both().await {
+        let database = Database::new(scratch.settings());
+        let system = start(&database).await;
+        timeout(SOON, database.until_ready()).await.unwrap();
+        let db = database.ready().unwrap();
+        db.execute_unprepared("CREATE TABLE notes (n INTEGER)").await.unwrap();
+        let count = async |db: &sea_orm::DatabaseTransaction| {
+            let sql = "SELECT count(*) AS count FROM notes";
+            let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
+            row.unwrap().try_get::<i64>("", "count")
+        };
+        let seen = snapshot(db, async |txn| {
+            let before = count(txn).await?;
+            db.execute_unprepared("INSERT INTO notes VALUES (1)").await?;
+            Ok((before, count(txn).await?))
+        });
+        assert_eq!(seen.await.unwrap(), (0, 0));
+        assert_eq!(snapshot(db, async |txn| count(txn).await).await.unwrap(), 1);
+        system.stop().await.unwrap();
+    }
 }
 
 #[tokio::test]
