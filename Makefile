@@ -34,4 +34,4 @@ check: ## Format, lints, documentation, licences and known vulnerabilities
 bench: ## Orders a second, beside what the database could do at most
 	@.ci/need rust cc postgres wrk
 	cargo build --release --workspace --bins
-	$(BUILT)/release/with-postgres benches/orders
+	$(BUILT)/release/with-postgres cargo bench --bench orders

@@ -23,8 +23,9 @@ use crate::domain::stock::{BookStock, Site, Stock};
 pub use crate::domain::sourcing::Line;
 pub use crate::domain::stock::Choice;
 
-/// How often allocations are compared with the open shipments, and how old one must be for that.
-const AUDIT_EVERY: Duration = Duration::from_secs(10);
+/// How often allocations are compared with the open shipments, and how old one must be for that. An order that takes longer to be written
+/// loses its allocation and asserts it again once it is.
+pub const AUDIT_EVERY: Duration = Duration::from_secs(15);
 const AUDIT_LIMIT: Duration = Duration::from_secs(30);
 
 /// What every start is given.
@@ -34,6 +35,8 @@ pub struct Args {
     pub database: Database,
     /// Whose warehouses these are; asked at start which of them can be sourced from.
     pub registry: Address<registry::Msg>,
+    /// [`AUDIT_EVERY`].
+    pub audit_every: Duration,
 }
 
 /// What it can be told.
@@ -132,6 +135,7 @@ pub struct Over {
 pub struct State {
     stock: Stock,
     database: Database,
+    audit_every: Duration,
 }
 
 /// The actor.
@@ -148,8 +152,8 @@ impl Actor for Availability {
         tracing::info!(allocations = stock.allocations(), "stock read");
         // Refused while the registry has not started: it announces every warehouse when it does.
         let _ = args.registry.tell(registry::Msg::Announce);
-        ctx.send_after(AUDIT_EVERY, Msg::Audit);
-        Ok(State { stock, database: args.database })
+        ctx.send_after(args.audit_every, Msg::Audit);
+        Ok(State { stock, database: args.database, audit_every: args.audit_every })
     }
 
     async fn handle(&self, msg: Msg, state: &mut State, ctx: &mut Context<Msg>) -> Result<(), Failure> {
@@ -187,7 +191,7 @@ impl Actor for Availability {
             Msg::Audit => state.audit(ctx),
             Msg::Audited { over, before } => {
                 state.settle(over, before);
-                ctx.send_after(AUDIT_EVERY, Msg::Audit);
+                ctx.send_after(state.audit_every, Msg::Audit);
             }
         }
         Ok(())
@@ -196,10 +200,10 @@ impl Actor for Availability {
 
 impl State {
     fn audit(&self, ctx: &mut Context<Msg>) {
-        let before = clock::now() - TimeDelta::from_std(AUDIT_EVERY).unwrap_or_default();
+        let before = clock::now() - TimeDelta::from_std(self.audit_every).unwrap_or_default();
         let held = self.stock.held_since_before(before);
         if held.is_empty() {
-            ctx.send_after(AUDIT_EVERY, Msg::Audit);
+            ctx.send_after(self.audit_every, Msg::Audit);
             return;
         }
         let database = self.database.clone();

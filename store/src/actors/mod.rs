@@ -95,7 +95,11 @@ pub struct Parts<'a> {
 pub fn children(parts: Parts<'_>) -> Vec<ChildSpec> {
     let Parts { config, addresses, database, preparation, reader, accounts, connect } = parts;
     let Addresses { journal, catalog, availability, registry, reconciler, .. } = addresses;
-    let stock = availability::Args { database: database.clone(), registry: registry.clone() };
+    let stock = availability::Args {
+        database: database.clone(),
+        registry: registry.clone(),
+        audit_every: availability::AUDIT_EVERY,
+    };
     let warehouses = warehouses::Shared {
         database: database.clone(),
         availability: availability.clone(),

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ::actors::{Actor, Address, ChildSpec, Context, Exhausted, Failure, Reply, Restart, SupervisorAddress, Timer};
-use contract::{Confirmation, Order, OrderId, ShipmentId, Shortfall};
+use contract::{Confirmation, Order, OrderId, Shipment, Shortfall};
+use service::clock;
 use strum::IntoStaticStr;
 
 use super::saga::{self, Fulfillment, Peers, Seed};
@@ -236,7 +237,7 @@ impl State {
     fn ended(&mut self, order: Order, shortfalls: Vec<Shortfall>) {
         self.live.remove(&order.id);
         if let (true, Some(shipment)) = (order.shipped_at.is_some(), order.shipments.last()) {
-            self.shipped.insert(order.id, shipment.id);
+            self.shipped.insert(order.id, shipment.clone());
         }
         let (id, shipped) = (order.id, order.shipped_at.is_some());
         let order = Box::new(order);
@@ -290,11 +291,13 @@ impl State {
         self.live.retain(|_, live| live.address.is_open() || live.since.elapsed() < BIRTH);
         let reader = self.args.peers.reader.clone();
         let known: HashSet<OrderId> = self.live.keys().chain(&self.placing).copied().collect();
+        let rested_since = clock::now() - self.args.peers.policy.attention_retry;
         let look = async move {
             let (mut orphans, mut after) = (Vec::new(), None);
             loop {
-                let read = reader
-                    .read("orders.sweep", move |db| async move { db::sagas::unfinished(&db, after, SWEEP_PAGE).await });
+                let read = reader.read("orders.sweep", move |db| async move {
+                    db::sagas::unfinished(&db, after, rested_since, SWEEP_PAGE).await
+                });
                 // A database that is away is asked again at the next sweep.
                 let Ok(page) = read.await else { return orphans };
                 after = page.last().copied();
@@ -353,12 +356,12 @@ fn saga_id(order: OrderId) -> String {
 /// The latest shipped orders.
 #[derive(Default)]
 struct Remembered {
-    shipments: HashMap<OrderId, ShipmentId>,
+    shipments: HashMap<OrderId, Shipment>,
     oldest_first: VecDeque<OrderId>,
 }
 
 impl Remembered {
-    fn insert(&mut self, order: OrderId, shipment: ShipmentId) {
+    fn insert(&mut self, order: OrderId, shipment: Shipment) {
         if self.shipments.insert(order, shipment).is_none() {
             self.oldest_first.push_back(order);
         }
@@ -370,6 +373,9 @@ impl Remembered {
     }
 
     fn is_the_shipment(&self, order: OrderId, confirmation: &Confirmation) -> bool {
-        confirmation.shipment_id.is_some() && self.shipments.get(&order).copied() == confirmation.shipment_id
+        self.shipments.get(&order).is_some_and(|shipment| {
+            confirmation.shipment_id == Some(shipment.id)
+                && confirmation.warehouse_name.as_ref().is_none_or(|name| *name == shipment.warehouse_name)
+        })
     }
 }

@@ -17,12 +17,12 @@ use crate::domain::delivery::Delivery;
 use crate::domain::pull::Snapshot;
 
 /// The database of a well-behaved [`Fake`].
-pub fn database_id() -> DatabaseId {
+pub(crate) fn database_id() -> DatabaseId {
     DatabaseId(Uuid::from_u128(1))
 }
 
 /// A tree of only these.
-pub async fn system(children: Vec<ChildSpec>) -> System {
+pub(crate) async fn system(children: Vec<ChildSpec>) -> System {
     let system = System::start("test", children).await.expect("a tree");
     assert!(system.started().await);
     system
@@ -48,10 +48,10 @@ impl<M: Message> Actor for Recorder<M> {
 }
 
 /// What was sent to an actor that does nothing.
-pub struct Heard<M>(UnboundedReceiver<M>);
+pub(crate) struct Heard<M>(UnboundedReceiver<M>);
 
 /// A stand-in for an actor, and what it hears.
-pub fn recorder<M: Message>(id: &str) -> (Address<M>, ChildSpec, Heard<M>) {
+pub(crate) fn recorder<M: Message>(id: &str) -> (Address<M>, ChildSpec, Heard<M>) {
     let address = Address::new(1_000);
     let (sender, receiver) = unbounded_channel();
     let spec = ChildSpec::actor(id, &address, Recorder(sender), ());
@@ -60,13 +60,13 @@ pub fn recorder<M: Message>(id: &str) -> (Address<M>, ChildSpec, Heard<M>) {
 
 impl<M> Heard<M> {
     /// The next message; fails when none comes within an hour, which a paused clock skips.
-    pub async fn next(&mut self) -> M {
+    pub(crate) async fn next(&mut self) -> M {
         let next = tokio::time::timeout(Duration::from_secs(3_600), self.0.recv()).await;
         next.expect("a message").expect("the tree runs")
     }
 
     /// The next message that is one of these.
-    pub async fn until<T>(&mut self, mut wanted: impl FnMut(M) -> Option<T>) -> T {
+    pub(crate) async fn until<T>(&mut self, mut wanted: impl FnMut(M) -> Option<T>) -> T {
         loop {
             if let Some(found) = wanted(self.next().await) {
                 return found;
@@ -75,16 +75,16 @@ impl<M> Heard<M> {
     }
 
     /// What has come so far.
-    pub fn so_far(&mut self) -> Vec<M> {
+    pub(crate) fn so_far(&mut self) -> Vec<M> {
         std::iter::from_fn(|| self.0.try_recv().ok()).collect()
     }
 }
 
 /// How a fake answers: from the number of the call, the first being 0.
-pub type Script<T> = Box<dyn Fn(usize) -> BoxFuture<'static, T> + Send + Sync>;
+pub(crate) type Script<T> = Box<dyn Fn(usize) -> BoxFuture<'static, T> + Send + Sync>;
 
 /// An answer after this long.
-pub fn after<T: Send + 'static>(delay: Duration, answer: T) -> BoxFuture<'static, T> {
+pub(crate) fn after<T: Send + 'static>(delay: Duration, answer: T) -> BoxFuture<'static, T> {
     async move {
         tokio::time::sleep(delay).await;
         answer
@@ -93,23 +93,23 @@ pub fn after<T: Send + 'static>(delay: Duration, answer: T) -> BoxFuture<'static
 }
 
 /// An answer at once.
-pub fn now<T: Send + 'static>(answer: T) -> BoxFuture<'static, T> {
+pub(crate) fn now<T: Send + 'static>(answer: T) -> BoxFuture<'static, T> {
     ready(answer).boxed()
 }
 
 /// No answer, ever.
-pub fn never<T: Send + 'static>() -> BoxFuture<'static, T> {
+pub(crate) fn never<T: Send + 'static>() -> BoxFuture<'static, T> {
     pending().boxed()
 }
 
 /// A warehouse by script.
-pub struct Fake {
-    pub health: Script<Result<WarehouseHealthReport, CallError>>,
-    pub inventory: Script<Result<Snapshot, CallError>>,
-    pub ship: Script<Option<Delivery>>,
-    pub polls: AtomicUsize,
-    pub pulls: AtomicUsize,
-    pub shipped: Mutex<Vec<ShipmentRequest>>,
+pub(crate) struct Fake {
+    pub(crate) health: Script<Result<WarehouseHealthReport, CallError>>,
+    pub(crate) inventory: Script<Result<Snapshot, CallError>>,
+    pub(crate) ship: Script<Option<Delivery>>,
+    pub(crate) polls: AtomicUsize,
+    pub(crate) pulls: AtomicUsize,
+    pub(crate) shipped: Mutex<Vec<ShipmentRequest>>,
 }
 
 impl Default for Fake {
@@ -127,12 +127,12 @@ impl Default for Fake {
 }
 
 impl Fake {
-    pub fn api(self) -> (Arc<Self>, Arc<dyn WarehouseApi>) {
+    pub(crate) fn api(self) -> (Arc<Self>, Arc<dyn WarehouseApi>) {
         let fake = Arc::new(self);
         (Arc::clone(&fake), fake)
     }
 
-    pub fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.shipped.lock().expect("no panic").len()
     }
 }
@@ -156,17 +156,17 @@ impl WarehouseApi for Fake {
 }
 
 /// The answer of a healthy warehouse.
-pub fn healthy() -> Result<WarehouseHealthReport, CallError> {
+pub(crate) fn healthy() -> Result<WarehouseHealthReport, CallError> {
     Ok(WarehouseHealthReport { status: "healthy".to_owned(), timestamp: at(0), database_id: database_id() })
 }
 
 /// The error of one that is not there.
-pub fn away<T>() -> Result<T, CallError> {
+pub(crate) fn away<T>() -> Result<T, CallError> {
     Err(CallError::Unreachable("refused".to_owned()))
 }
 
 /// The answer that this request gets.
-pub fn receipt(request: &ShipmentRequest) -> ShipmentReceipt {
+pub(crate) fn receipt(request: &ShipmentRequest) -> ShipmentReceipt {
     ShipmentReceipt {
         order_id: request.order_id,
         shipment_id: request.shipment_id.unwrap_or_else(|| request.order_id.into()),

@@ -2,9 +2,9 @@
 
 #![allow(missing_docs, reason = "the columns are those of the migration")]
 
-use contract::OrderId;
+use contract::{OrderId, Timestamp};
 use sea_orm::entity::prelude::*;
-use sea_orm::{QueryOrder as _, QuerySelect as _};
+use sea_orm::{Condition, QueryOrder as _, QuerySelect as _};
 
 use super::journal::PANICS_TO_ATTENTION;
 use crate::domain::saga::Saga;
@@ -38,16 +38,22 @@ pub async fn find(db: &impl ConnectionTrait, order: OrderId) -> Result<Option<(S
     Ok(Some((saga, row.seq)))
 }
 
-/// Orders whose saga is not over and did not panic too often, oldest first, at most `limit`, after `after`.
+/// Orders whose saga is not over, oldest first, at most `limit`, after `after`. One that has panicked too often is tried
+/// again too, since needing attention is a flag and no stop (R5), but only where it has rested since `rested_since`.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn unfinished(db: &impl ConnectionTrait, after: Option<OrderId>, limit: u64) -> Result<Vec<OrderId>, DbErr> {
+pub async fn unfinished(
+    db: &impl ConnectionTrait,
+    after: Option<OrderId>,
+    rested_since: Timestamp,
+    limit: u64,
+) -> Result<Vec<OrderId>, DbErr> {
     let mut query = Entity::find()
         .select_only()
         .column(Column::OrderId)
         .filter(Expr::cust("NOT finished"))
-        .filter(COLUMN.panics.lt(PANICS_TO_ATTENTION))
+        .filter(Condition::any().add(COLUMN.panics.lt(PANICS_TO_ATTENTION)).add(COLUMN.updated_at.lte(rested_since)))
         .order_by_asc(Column::OrderId)
         .limit(limit);
     if let Some(after) = after {

@@ -278,6 +278,16 @@ impl Drop for Database {
     }
 }
 
+/// One of PostgreSQL's programs, such as `pgbench`.
+///
+/// # Errors
+/// When there is no PostgreSQL, or it came without this program.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let path = find()?.join(name);
+    ensure!(path.is_file(), "{} is missing", path.display());
+    Ok(path)
+}
+
 /// The folder of the programs of PostgreSQL.
 fn find() -> Result<PathBuf> {
     let mut debian: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")

@@ -12,6 +12,7 @@ use ::actors::{Actor, Address, Closing, Context, EffectError, Failure, Reply};
 use contract::{DatabaseId, ShipmentRequest, WarehouseId};
 use strum::IntoStaticStr;
 
+use super::monitor::Unwell;
 use super::{monitor, registry};
 use crate::client::WarehouseApi;
 use crate::domain::breaker::{self, Breaker};
@@ -72,7 +73,7 @@ pub enum Msg {
     /// The probe has ended.
     Probed {
         /// Whether it is.
-        healthy: bool,
+        result: Result<(), Unwell>,
     },
     /// Tell the registry how the breaker stands.
     Announce,
@@ -88,6 +89,8 @@ struct Call {
 pub struct State {
     args: Args,
     breaker: Breaker,
+    /// Who answers in the warehouse's place while the breaker is open.
+    stranger: Option<String>,
     in_flight: usize,
     queue: VecDeque<Call>,
 }
@@ -102,7 +105,7 @@ impl Actor for Dispatcher {
     type State = State;
 
     async fn start(&self, args: Args, _: &mut Context<Msg>) -> Result<State, Failure> {
-        let state = State { args, breaker: Breaker::new(), in_flight: 0, queue: VecDeque::new() };
+        let state = State { args, breaker: Breaker::new(), stranger: None, in_flight: 0, queue: VecDeque::new() };
         state.announce();
         Ok(state)
     }
@@ -117,7 +120,7 @@ impl Actor for Dispatcher {
                 state.send_queued(ctx);
             }
             Msg::Probe => state.probe(ctx),
-            Msg::Probed { healthy } => state.probed(healthy, ctx),
+            Msg::Probed { result } => state.probed(result, ctx),
             Msg::Announce => state.announce(),
         }
         Ok(())
@@ -126,7 +129,10 @@ impl Actor for Dispatcher {
 
 impl State {
     fn take(&mut self, call: Call, ctx: &mut Context<Msg>) {
-        if self.breaker.is_open() {
+        if let Some(reason) = &self.stranger {
+            // R19: as the stranger itself would answer. Whose earlier call is unknown must learn that it stays so.
+            call.reply.send(Delivery::WrongIdentity { reason: reason.clone() });
+        } else if self.breaker.is_open() {
             refuse(call, "its circuit breaker is open");
         } else if self.in_flight < self.args.policy.concurrency {
             self.send(call, ctx);
@@ -188,11 +194,17 @@ impl State {
 
     fn probe(&self, ctx: &mut Context<Msg>) {
         let work = probe(Arc::clone(&self.args.api), self.args.database_id, ctx.closing());
-        ctx.effect(self.args.policy.timeout, work, |result| Msg::Probed { healthy: result.unwrap_or(false) });
+        ctx.effect(self.args.policy.timeout, work, |result| Msg::Probed {
+            result: result.unwrap_or_else(|error| Err(Unwell::Away(error.to_string()))),
+        });
     }
 
-    fn probed(&mut self, healthy: bool, ctx: &mut Context<Msg>) {
-        self.breaker = self.breaker.probed(healthy);
+    fn probed(&mut self, result: Result<(), Unwell>, ctx: &mut Context<Msg>) {
+        self.breaker = self.breaker.probed(result.is_ok());
+        self.stranger = match result {
+            Err(Unwell::Stranger(reason)) => Some(reason),
+            Ok(()) | Err(Unwell::Away(_)) => None,
+        };
         if self.breaker.is_open() {
             self.schedule_probe(ctx);
         } else {
@@ -212,10 +224,10 @@ fn refuse(call: Call, reason: &str) {
     call.reply.send(Delivery::NeverSent { reason: reason.to_owned() });
 }
 
-async fn probe(api: Arc<dyn WarehouseApi>, expected: DatabaseId, closing: Closing) -> bool {
+async fn probe(api: Arc<dyn WarehouseApi>, expected: DatabaseId, closing: Closing) -> Result<(), Unwell> {
     tokio::select! {
-        answer = api.health() => monitor::check(answer, expected).is_ok(),
-        () = closing.closed() => false,
+        answer = api.health() => monitor::check(answer, expected),
+        () = closing.closed() => Err(Unwell::Away("its dispatcher is stopping".to_owned())),
     }
 }
 

@@ -127,19 +127,30 @@ async fn poll(api: Arc<dyn WarehouseApi>, expected: DatabaseId, closing: Closing
         answer = api.health() => answer,
         () = closing.closed() => return Err("the monitor is stopping".to_owned()),
     };
-    check(answer, expected).map(|()| clock::now())
+    check(answer, expected).map(|()| clock::now()).map_err(|unwell| unwell.to_string())
 }
 
 /// Whether an answer of `GET /health` is that of a healthy warehouse with the database that was accepted.
-pub(super) fn check(answer: Result<WarehouseHealthReport, CallError>, expected: DatabaseId) -> Result<(), String> {
+pub(super) fn check(answer: Result<WarehouseHealthReport, CallError>, expected: DatabaseId) -> Result<(), Unwell> {
     match answer {
         Ok(report) if report.database_id != expected => {
-            Err(format!("its database is {}, accepted was {expected}", report.database_id))
+            Err(Unwell::Stranger(format!("its database is {}, accepted was {expected}", report.database_id)))
         }
-        Ok(report) if report.status != "healthy" => Err(format!("says that it is {}", report.status)),
+        Ok(report) if report.status != "healthy" => Err(Unwell::Away(format!("says that it is {}", report.status))),
         Ok(_) => Ok(()),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(Unwell::Away(error.to_string())),
     }
+}
+
+/// Why a poll found no healthy warehouse.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unwell {
+    /// It does not answer, or says so itself.
+    #[error("{0}")]
+    Away(String),
+    /// Another database answers in its place (R19).
+    #[error("{0}")]
+    Stranger(String),
 }
 
 #[cfg(test)]

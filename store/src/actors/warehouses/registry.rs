@@ -8,17 +8,23 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use ::actors::{Actor, Address, Context, EffectError, Failure, Reply};
-use contract::{Breaker, DatabaseId, Registered, Registration, Timestamp, WarehouseHealth, WarehouseId, WarehouseView};
+use contract::{Breaker, Registered, Registration, Timestamp, WarehouseHealth, WarehouseId, WarehouseView};
 use service::clock;
 use service::database::{self, Database};
 use strum::IntoStaticStr;
 
-use super::subtree::{Subtree, Subtrees};
-use super::{dispatcher, monitor, sync};
+use super::subtree::Subtrees;
+use super::{dispatcher, monitor};
 use crate::actors::availability;
 use crate::db;
 use crate::db::warehouses::Warehouse;
 use crate::domain::registration::{self, Verdict};
+
+mod entry;
+
+pub use entry::{Known, RegisterError, Target};
+
+use entry::{Entry, new_row};
 
 const WRITE_LIMIT: Duration = Duration::from_secs(15);
 const LAUNCH_LIMIT: Duration = Duration::from_secs(60);
@@ -128,64 +134,6 @@ pub enum Msg {
     Save,
 }
 
-/// A registered warehouse, as sagas reach it.
-#[derive(Clone, Debug)]
-pub struct Known {
-    /// The warehouse.
-    pub id: WarehouseId,
-    /// Its name.
-    pub name: String,
-    /// The identity of its database that was accepted.
-    pub database_id: DatabaseId,
-    /// Who calls it.
-    pub dispatcher: Address<dispatcher::Msg>,
-}
-
-/// A registered warehouse, as the reconciler reaches it.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// Its name.
-    pub name: String,
-    /// Why it is not healthy, where it is not.
-    pub offline: Option<String>,
-    /// Who pulls its inventory.
-    pub sync: Address<sync::Msg>,
-}
-
-/// Why a registration was refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RegisterError {
-    /// The name belongs to another database (R19).
-    #[error("{name} is known with database {known}, not {given}: an admin must accept the new one")]
-    Stranger {
-        /// The name.
-        name: String,
-        /// The database that was accepted.
-        known: DatabaseId,
-        /// The one that asks.
-        given: DatabaseId,
-    },
-    /// The database is away; nothing is known to have changed.
-    #[error("the registration could not be saved: {0}")]
-    Unavailable(String),
-}
-
-struct Entry {
-    row: Warehouse,
-    breaker: Breaker,
-    /// Why it is OFFLINE.
-    reason: Option<String>,
-    subtree: Subtree,
-    launching: bool,
-    launch_again: bool,
-}
-
-impl Entry {
-    fn is_sourceable(&self) -> bool {
-        self.row.enabled && self.row.status == WarehouseHealth::Healthy && self.breaker == Breaker::Closed
-    }
-}
-
 /// The table in memory, and what has yet to be written.
 pub struct State {
     args: Args,
@@ -227,9 +175,9 @@ impl Actor for Registry {
     async fn handle(&self, msg: Msg, state: &mut State, ctx: &mut Context<Msg>) -> Result<(), Failure> {
         match msg {
             Msg::Register { registration, reply } => state.registrations.push_back((registration, reply)),
-            Msg::Find { id, reply } => reply.send(state.entries.get(&id).map(known)),
-            Msg::List { reply } => reply.send(state.by_name().map(view).collect()),
-            Msg::Syncs { reply } => reply.send(state.by_name().map(target).collect()),
+            Msg::Find { id, reply } => reply.send(state.entries.get(&id).map(Entry::known)),
+            Msg::List { reply } => reply.send(state.by_name().map(Entry::view).collect()),
+            Msg::Syncs { reply } => reply.send(state.by_name().map(Entry::target).collect()),
             Msg::Observed { id, health, seen, reason } => state.observe(id, health, seen, reason),
             Msg::BreakerChanged { id, breaker } => state.change(id, |entry| entry.breaker = breaker),
             Msg::Pulled { id, at } => {
@@ -265,8 +213,7 @@ impl Actor for Registry {
 impl State {
     fn enter(&mut self, row: Warehouse) -> &mut Entry {
         let subtree = self.args.subtrees.of(row.id);
-        let entry =
-            Entry { breaker: Breaker::Closed, reason: None, subtree, launching: false, launch_again: false, row };
+        let entry = Entry::new(row, subtree);
         self.entries.entry(entry.row.id).insert_entry(entry).into_mut()
     }
 
@@ -295,12 +242,12 @@ impl State {
         let before = entry.is_sourceable();
         change(entry);
         if entry.is_sourceable() != before {
-            tell(&self.args.availability, entry);
+            entry.announce(&self.args.availability);
         }
     }
 
     fn announce(&self) {
-        self.entries.values().for_each(|entry| tell(&self.args.availability, entry));
+        self.entries.values().for_each(|entry| entry.announce(&self.args.availability));
     }
 
     fn write_next(&mut self, ctx: &mut Context<Msg>) {
@@ -428,61 +375,6 @@ impl State {
         } else if again {
             self.launch(id, ctx);
         }
-    }
-}
-
-fn new_row(registration: Registration, now: Timestamp) -> Warehouse {
-    Warehouse {
-        id: WarehouseId::new(),
-        name: registration.name,
-        url: registration.url,
-        internal_url: registration.internal_url,
-        database_id: registration.database_id,
-        status: WarehouseHealth::Offline,
-        last_seen: None,
-        last_registered: now,
-        last_pulled_at: None,
-        enabled: true,
-        priority: db::warehouses::DEFAULT_PRIORITY,
-        created_at: now,
-        updated_at: now,
-    }
-}
-
-fn tell(availability: &Address<availability::Msg>, entry: &Entry) {
-    let (id, name, priority) = (entry.row.id, entry.row.name.clone(), entry.row.priority);
-    // One that is being restarted asks when it has started.
-    let _ =
-        availability.tell(availability::Msg::SetWarehouse { id, name, sourceable: entry.is_sourceable(), priority });
-}
-
-fn known(entry: &Entry) -> Known {
-    let Warehouse { id, name, database_id, .. } = &entry.row;
-    Known { id: *id, name: name.clone(), database_id: *database_id, dispatcher: entry.subtree.dispatcher.clone() }
-}
-
-fn target(entry: &Entry) -> Target {
-    let healthy = entry.row.status == WarehouseHealth::Healthy;
-    let reason = || entry.reason.clone().unwrap_or_else(|| "not seen yet".to_owned());
-    let offline = (!healthy).then(reason);
-    Target { name: entry.row.name.clone(), offline, sync: entry.subtree.sync.clone() }
-}
-
-fn view(entry: &Entry) -> WarehouseView {
-    let row = entry.row.clone();
-    WarehouseView {
-        id: row.id,
-        name: row.name,
-        url: row.url,
-        internal_url: row.internal_url,
-        database_id: row.database_id,
-        status: row.status,
-        last_seen: row.last_seen,
-        last_registered: row.last_registered,
-        last_pulled_at: row.last_pulled_at,
-        breaker: entry.breaker,
-        enabled: row.enabled,
-        priority: row.priority,
     }
 }
 

@@ -212,7 +212,7 @@ async fn fetch_and_apply(args: &Args) -> Result<Pull, String> {
     let db = args.database.ready().map_err(|failure| failure.reason().to_owned())?;
     // Before the request: a counter below what was cached by then means that the database there has gone back (R15).
     let highest = db::inventory_cache::highest_version(db, args.id).await.map_err(|error| error.to_string())?;
-    monitor::check(args.api.health().await, args.database_id)?;
+    monitor::check(args.api.health().await, args.database_id).map_err(|unwell| unwell.to_string())?;
     let mut snapshot = args.api.inventory().await.map_err(|error| error.to_string())?;
     let at = clock::now();
     let (warehouse, pulled) = (args.id, &snapshot);

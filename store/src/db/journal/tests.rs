@@ -130,7 +130,7 @@ async fn a_shipped_order_captures_the_payment_sets_the_cache_and_ends_the_saga()
         assert_eq!((order.shipments[0].status, order.shipments[0].shipped_at), (ShipmentStatus::Shipped, Some(at(55))));
         let cache = inventory_cache::of_warehouse(&db, warehouse_id(1)).await.unwrap();
         assert_eq!((cache[&book_id(1)].available, cache[&book_id(2)].available), (7, 9));
-        assert_eq!(sagas::unfinished(&db, None, 10).await.unwrap(), [order_id(2)]);
+        assert_eq!(sagas::unfinished(&db, None, at(0), 10).await.unwrap(), [order_id(2)]);
         assert_eq!(entries(&db, order_id(1)).await.unwrap(), [(0, "accepted".to_owned()), (1, "shipped".to_owned())]);
         let other = orders::find(&db, order_id(2)).await.unwrap().unwrap();
         assert_eq!(other.status, OrderStatus::Pending, "its neighbour is untouched");
@@ -192,12 +192,13 @@ async fn r24_the_third_panic_calls_a_person_and_a_confirmation_still_ships() {
         let db = world(database).await;
         accept(&db, &[&accepted(1)]).await.unwrap();
         for expected in 1..=3 {
-            assert_eq!(sagas::unfinished(&db, None, 10).await.unwrap().len(), 1, "{expected}");
+            assert_eq!(sagas::unfinished(&db, None, at(0), 10).await.unwrap().len(), 1, "{expected}");
             assert_eq!(count_panic(&db, order_id(1), "boom", at(70)).await.unwrap(), expected);
         }
         let order = orders::find(&db, order_id(1)).await.unwrap().unwrap();
         assert_eq!((order.status, order.status_reason.as_deref()), (OrderStatus::NeedsAttention, Some("boom")));
-        assert!(sagas::unfinished(&db, None, 10).await.unwrap().is_empty(), "nobody starts it again by itself");
+        assert!(sagas::unfinished(&db, None, at(69), 10).await.unwrap().is_empty(), "it rests");
+        assert_eq!(sagas::unfinished(&db, None, at(70), 10).await.unwrap(), [order_id(1)], "and is tried again");
         assert_eq!(advance(&db, &[&advanced(1, 0, &shipped(vec![]))]).await.unwrap(), [true]);
         let order = orders::find(&db, order_id(1)).await.unwrap().unwrap();
         assert_eq!((order.status, order.status_reason), (OrderStatus::Shipped, None));
@@ -237,7 +238,7 @@ async fn two_thousand_orders_are_accepted_by_two_statements() {
         let steps: Vec<_> = (1..=2_000).map(|n| advanced(n, 0, &shipped(vec![row(1, 5, n as i64)]))).collect();
         let current = advance(&db, &steps.iter().collect::<Vec<_>>()).await.unwrap();
         assert!(current.iter().all(|current| *current));
-        assert!(sagas::unfinished(&db, None, 10).await.unwrap().is_empty());
+        assert!(sagas::unfinished(&db, None, at(0), 10).await.unwrap().is_empty());
         let cache = inventory_cache::of_warehouse(&db, warehouse_id(1)).await.unwrap();
         assert_eq!(cache[&book_id(1)].version, 2_000);
     })

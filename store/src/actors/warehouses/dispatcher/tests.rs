@@ -1,4 +1,4 @@
-use contract::{OrderId, ShipmentId};
+use contract::{OrderId, ShipmentId, WarehouseHealthReport};
 use futures_util::future::{BoxFuture, join_all};
 use tokio::time::Instant;
 
@@ -76,8 +76,7 @@ async fn so_many_calls_at_once_so_many_in_line_and_the_rest_are_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn r21_three_failures_in_a_row_open_the_breaker_for_those_in_line_too() {
-    let mut bench =
-        bench(Fake { ship: Box::new(|_| never()), health: Box::new(|_| never()), ..Fake::default() }).await;
+    let mut bench = bench(Fake { ship: Box::new(|_| never()), health: Box::new(|_| never()), ..Fake::default() }).await;
     assert_eq!(bench.breaker().await, contract::Breaker::Closed);
     let began = Instant::now();
     let deliveries = join_all((0..5).map(|_| bench.ship())).await;
@@ -103,6 +102,24 @@ async fn r21_only_a_probe_closes_it_and_probes_back_off() {
     assert_eq!(bench.breaker().await, contract::Breaker::Closed);
     assert_eq!(opened.elapsed(), SECOND * (1 + 2 + 4 + 8));
     assert_eq!(reasons(&[bench.ship().await]), ["answered"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r19_while_a_stranger_answers_in_its_place_calls_learn_that_and_are_not_sent() {
+    let health = |nth| match nth {
+        0 => now(away()),
+        1 => now(healthy().map(|report| WarehouseHealthReport { database_id: DatabaseId::new(), ..report })),
+        _ => now(healthy()),
+    };
+    let mut bench = bench(Fake { ship: Box::new(|_| never()), health: Box::new(health), ..Fake::default() }).await;
+    bench.breaker().await;
+    join_all((0..3).map(|_| bench.ship())).await;
+    assert_eq!(bench.breaker().await, contract::Breaker::Open);
+    assert_eq!(reasons(&[bench.ship().await]), ["never sent"]);
+    tokio::time::sleep(SECOND * 4).await;
+    assert!(matches!(bench.ship().await, Delivery::WrongIdentity { .. }));
+    assert_eq!(bench.fake.calls(), 3, "nothing was sent to the stranger");
+    assert_eq!(bench.breaker().await, contract::Breaker::Closed, "the one we know is back");
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,8 +159,7 @@ async fn a_restart_loses_the_calls_and_begins_closed() {
     let script = |nth| if nth < 3 { never() } else { now(None) };
     let mut bench = bench(Fake { ship: Box::new(script), ..Fake::default() }).await;
     bench.breaker().await;
-    let request =
-        ShipmentRequest { order_id: OrderId::new(), shipment_id: None, database_id: None, items: vec![] };
+    let request = ShipmentRequest { order_id: OrderId::new(), shipment_id: None, database_id: None, items: vec![] };
     let dispatcher = bench.dispatcher.clone();
     let ask = tokio::spawn(async move {
         dispatcher.ask(SECOND * 60, |reply| Msg::Ship { request, request_id: None, reply }).await

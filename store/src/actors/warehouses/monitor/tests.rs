@@ -1,9 +1,9 @@
 use std::sync::atomic::Ordering;
 
 use ::actors::{ChildSpec, System};
+use WarehouseHealth::{Healthy, Offline};
 use tokio::time::Instant;
 use uuid::Uuid;
-use WarehouseHealth::{Healthy, Offline};
 
 use super::*;
 use crate::actors::testing::{Fake, Heard, Script, away, database_id, healthy, never, now, recorder, system};

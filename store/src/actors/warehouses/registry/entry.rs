@@ -1,0 +1,129 @@
+//! One warehouse in the registry, and what others see of it.
+
+use ::actors::Address;
+use contract::{Breaker, DatabaseId, Registration, Timestamp, WarehouseHealth, WarehouseId, WarehouseView};
+
+use crate::actors::availability;
+use crate::actors::warehouses::subtree::Subtree;
+use crate::actors::warehouses::{dispatcher, sync};
+use crate::db::warehouses::{DEFAULT_PRIORITY, Warehouse};
+
+/// A registered warehouse, as sagas reach it.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The warehouse.
+    pub id: WarehouseId,
+    /// Its name.
+    pub name: String,
+    /// The identity of its database that was accepted.
+    pub database_id: DatabaseId,
+    /// Who calls it.
+    pub dispatcher: Address<dispatcher::Msg>,
+}
+
+/// A registered warehouse, as the reconciler reaches it.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// Why it is not healthy, where it is not.
+    pub offline: Option<String>,
+    /// Who pulls its inventory.
+    pub sync: Address<sync::Msg>,
+}
+
+/// Why a registration was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    /// The name belongs to another database (R19).
+    #[error("{name} is known with database {known}, not {given}: an admin must accept the new one")]
+    Stranger {
+        /// The name.
+        name: String,
+        /// The database that was accepted.
+        known: DatabaseId,
+        /// The one that asks.
+        given: DatabaseId,
+    },
+    /// The database is away; nothing is known to have changed.
+    #[error("the registration could not be saved: {0}")]
+    Unavailable(String),
+}
+
+/// One warehouse: its row, and what is not in the table.
+pub(super) struct Entry {
+    pub(super) row: Warehouse,
+    pub(super) breaker: Breaker,
+    /// Why it is OFFLINE.
+    pub(super) reason: Option<String>,
+    pub(super) subtree: Subtree,
+    pub(super) launching: bool,
+    pub(super) launch_again: bool,
+}
+
+impl Entry {
+    pub(super) fn new(row: Warehouse, subtree: Subtree) -> Self {
+        Self { row, breaker: Breaker::Closed, reason: None, subtree, launching: false, launch_again: false }
+    }
+
+    pub(super) fn is_sourceable(&self) -> bool {
+        self.row.enabled && self.row.status == WarehouseHealth::Healthy && self.breaker == Breaker::Closed
+    }
+
+    /// Tells availability whether orders may be sent there.
+    pub(super) fn announce(&self, availability: &Address<availability::Msg>) {
+        let (id, name, sourceable) = (self.row.id, self.row.name.clone(), self.is_sourceable());
+        let priority = self.row.priority;
+        // One that is being restarted asks when it has started.
+        let _ = availability.tell(availability::Msg::SetWarehouse { id, name, sourceable, priority });
+    }
+
+    pub(super) fn known(&self) -> Known {
+        let Warehouse { id, name, database_id, .. } = &self.row;
+        Known { id: *id, name: name.clone(), database_id: *database_id, dispatcher: self.subtree.dispatcher.clone() }
+    }
+
+    pub(super) fn target(&self) -> Target {
+        let healthy = self.row.status == WarehouseHealth::Healthy;
+        let reason = || self.reason.clone().unwrap_or_else(|| "not seen yet".to_owned());
+        Target { name: self.row.name.clone(), offline: (!healthy).then(reason), sync: self.subtree.sync.clone() }
+    }
+
+    pub(super) fn view(&self) -> WarehouseView {
+        let row = self.row.clone();
+        WarehouseView {
+            id: row.id,
+            name: row.name,
+            url: row.url,
+            internal_url: row.internal_url,
+            database_id: row.database_id,
+            status: row.status,
+            status_reason: self.reason.clone(),
+            last_seen: row.last_seen,
+            last_registered: row.last_registered,
+            last_pulled_at: row.last_pulled_at,
+            breaker: self.breaker,
+            enabled: row.enabled,
+            priority: row.priority,
+        }
+    }
+}
+
+/// The row of a warehouse that nobody has seen yet.
+pub(super) fn new_row(registration: Registration, now: Timestamp) -> Warehouse {
+    Warehouse {
+        id: WarehouseId::new(),
+        name: registration.name,
+        url: registration.url,
+        internal_url: registration.internal_url,
+        database_id: registration.database_id,
+        status: WarehouseHealth::Offline,
+        last_seen: None,
+        last_registered: now,
+        last_pulled_at: None,
+        enabled: true,
+        priority: DEFAULT_PRIORITY,
+        created_at: now,
+        updated_at: now,
+    }
+}
