@@ -80,6 +80,9 @@ pub struct WarehouseView {
     pub database_id: DatabaseId,
     /// What the monitor says of it.
     pub status: WarehouseHealth,
+    /// Why the last poll failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_reason: Option<String>,
     /// When a probe last succeeded.
     #[serde(with = "time::option", default)]
     pub last_seen: Option<Timestamp>,
