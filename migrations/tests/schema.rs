@@ -1,6 +1,5 @@
 //! Both schemas go up, come down without a trace and go up again, on every database that the product runs on, and hold what they promise.
 #![allow(clippy::unwrap_used, reason = "the helpers of a test fail by panicking, like the test")]
-#![allow(clippy::print_stdout, reason = "a database that is left out is said")]
 
 use std::future::Future;
 
@@ -15,25 +14,12 @@ async fn connect(url: &str) -> DatabaseConnection {
     Database::connect(options).await.unwrap_or_else(|error| panic!("cannot connect to {url}: {error}"))
 }
 
-/// Runs the check on a database of its own in SQLite, and in PostgreSQL where `TEST_POSTGRES_URL` names a server.
+/// Runs the check on a database of its own in SQLite, then on one in PostgreSQL.
 async fn on_every_database<F: Future<Output = ()>>(check: impl Fn(DatabaseConnection) -> F) {
     let folder = tempfile::tempdir().unwrap();
     check(connect(&format!("sqlite://{}", folder.path().join("test.db").display())).await).await;
-
-    let Ok(server_url) = std::env::var("TEST_POSTGRES_URL") else {
-        assert!(std::env::var("REQUIRE_POSTGRES").is_err(), "REQUIRE_POSTGRES is set, TEST_POSTGRES_URL is not");
-        println!("TEST_POSTGRES_URL is not set: checked on SQLite only");
-        return;
-    };
-    let server = connect(&server_url).await;
-    let name = format!("schema_{}", Uuid::new_v4().simple());
-    server.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
-    let (address, parameters) = server_url.split_once('?').unwrap_or((&server_url, ""));
-    let (server_part, _) = address.rsplit_once('/').unwrap();
-    let db = connect(&format!("{server_part}/{name}?{parameters}")).await;
-    check(db.clone()).await;
-    db.close().await.unwrap();
-    server.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+    let postgres = kit::Database::create("schema").await.unwrap();
+    check(connect(&postgres.url()).await).await;
 }
 
 /// Every table, index and constraint, with its definition.

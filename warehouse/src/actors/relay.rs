@@ -207,6 +207,7 @@ impl State {
 
 async fn write_down(database: Database, ended: Vec<(ShipmentId, Next)>, now: Timestamp) -> Result<(), String> {
     let write = async |txn: &sea_orm::DatabaseTransaction| {
+        outbox::without_wait(txn).await?;
         let mut taken = Vec::new();
         for (shipment, next) in &ended {
             let (pause, reason) = match next {

@@ -3,10 +3,11 @@
 use contract::{OrderId, ShipmentId, Timestamp};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ConnectionTrait, DbErr, EntityTrait as _, ExprTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Statement,
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _, ExprTrait as _, FromQueryResult,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
 };
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::entities::outbox::{COLUMN, Column, Entity, Model};
 
@@ -51,8 +52,29 @@ pub async fn delivered(db: &impl ConnectionTrait, shipments: Vec<ShipmentId>) ->
     if shipments.is_empty() {
         return Ok(());
     }
-    let ids = shipments.into_iter().map(ShipmentId::uuid);
-    Entity::delete_many().filter(COLUMN.shipment_id.is_in(ids)).exec(db).await?;
+    let ids: Vec<Uuid> = shipments.into_iter().map(ShipmentId::uuid).collect();
+    match db.get_database_backend() {
+        // One prepared statement for any number of ids.
+        DbBackend::Postgres => {
+            const SQL: &str = "DELETE FROM outbox WHERE shipment_id = ANY($1)";
+            db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, SQL, [ids.into()])).await?;
+        }
+        _ => {
+            Entity::delete_many().filter(COLUMN.shipment_id.is_in(ids)).exec(db).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets this transaction be lost in a crash of the server: for notes of deliveries, which would only be made again, a
+/// wait for the disk is not worth it. SQLite has no such setting and waits.
+///
+/// # Errors
+/// Those of the database.
+pub async fn without_wait(txn: &DatabaseTransaction) -> Result<(), DbErr> {
+    if txn.get_database_backend() == DbBackend::Postgres {
+        txn.execute_unprepared("SET LOCAL synchronous_commit = off").await?;
+    }
     Ok(())
 }
 

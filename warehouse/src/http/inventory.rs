@@ -88,7 +88,7 @@ impl Pieces {
     }
 
     fn push(&mut self, item: &InventoryItem) {
-        if self.open != b"[" || !self.done.is_empty() {
+        if self.open != b"[" {
             self.open.push(b',');
         }
         if let Err(error) = serde_json::to_writer(&mut self.open, item) {
