@@ -46,3 +46,68 @@ async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
         _ = interrupt.recv() => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actors::{Actor, Address, ChildSpec, Context, Failure};
+    use rustix::process::{Signal, getpid, kill_process};
+    use strum::IntoStaticStr;
+
+    use super::*;
+
+    #[derive(IntoStaticStr)]
+    enum Msg {
+        Fail,
+        Hang,
+    }
+
+    struct Fragile;
+
+    impl Actor for Fragile {
+        const KIND: &'static str = "fragile";
+        type Msg = Msg;
+        type Args = ();
+        type State = ();
+
+        async fn start(&self, (): (), _: &mut Context<Msg>) -> Result<(), Failure> {
+            Ok(())
+        }
+
+        async fn handle(&self, msg: Msg, (): &mut (), _: &mut Context<Msg>) -> Result<(), Failure> {
+            match msg {
+                Msg::Fail => Err(Failure::broken("no more")),
+                Msg::Hang => std::future::pending().await,
+            }
+        }
+    }
+
+    async fn tree() -> (System, Address<Msg>) {
+        let address = Address::new(8);
+        let child = ChildSpec::actor("fragile", &address, Fragile, ()).budget(0, Duration::from_secs(60));
+        let system = System::start("test", vec![child.stop_within(Duration::from_secs(60))]).await.unwrap();
+        system.started().await;
+        (system, address)
+    }
+
+    /// One test, since signals are the process's.
+    #[tokio::test]
+    async fn the_code_is_zero_only_after_a_signal_and_a_stop_in_time() {
+        let (system, address) = tree().await;
+        address.tell(Msg::Fail).unwrap();
+        assert_eq!(run(system, Duration::from_secs(5)).await.unwrap(), ExitCode::FAILURE, "the tree ended");
+
+        for (hang, drain, code) in
+            [(false, Duration::from_secs(5), ExitCode::SUCCESS), (true, Duration::from_millis(100), ExitCode::FAILURE)]
+        {
+            let (system, address) = tree().await;
+            if hang {
+                address.tell(Msg::Hang).unwrap();
+            }
+            let running = tokio::spawn(run(system.clone(), drain));
+            // On this runtime of one thread it has listened by now.
+            tokio::task::yield_now().await;
+            kill_process(getpid(), Signal::TERM).unwrap();
+            assert_eq!(running.await.unwrap().unwrap(), code, "hang: {hang}");
+        }
+    }
+}

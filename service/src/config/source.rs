@@ -7,6 +7,7 @@ use figment::providers::{Format as _, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde::de::DeserializeOwned;
+use tracing_subscriber::EnvFilter;
 
 use super::ConfigError;
 
@@ -80,6 +81,9 @@ impl Source {
         let mut values = Dict::new();
         for (name, value) in variables {
             let Some(name) = name.to_str() else { continue };
+            if name == "RUST_LOG" {
+                EnvFilter::try_new(value.to_string_lossy()).map_err(|error| wrong(name, error.to_string()))?;
+            }
             let Some(bare) = name.strip_prefix(&self.prefix) else { continue };
             let key = bare.to_lowercase();
             let Some(default) = self.defaults.get(&key).filter(|_| bare == key.to_uppercase()) else { continue };
@@ -225,6 +229,7 @@ mod tests {
         assert!(wrong("", &[("PORT", "70000")]).starts_with("PORT (environment): "));
         assert!(wrong("", &[("PORT", "-1")]).starts_with("PORT (environment): "));
         assert!(wrong("", &[("MIGRATE", "maybe")]).starts_with("MIGRATE (environment): "));
+        assert!(wrong("", &[("RUST_LOG", "info,=x=y")]).starts_with("RUST_LOG (environment): "));
         let unknown = wrong("prot = 1", &[]);
         assert!(unknown.starts_with("prot (") && unknown.ends_with("there is no such key"), "{unknown}");
         let mistyped = wrong("port = \"x\"", &[]);

@@ -166,6 +166,21 @@ async fn a_connection_that_hangs_is_replaced_and_its_ghost_is_not_taken_for_anot
 }
 
 #[tokio::test]
+async fn postgres_is_told_who_connects_and_how_long_a_statement_may_take() {
+    let scratch = Scratch::postgres().await;
+    let mut named = scratch.settings();
+    named.name = "warehouse-alpha".to_owned();
+    named.statement_timeout = Duration::from_millis(50);
+    let database = Database::connect(named).await.unwrap();
+    let db = database.ready().unwrap();
+    let sql = "SELECT current_setting('application_name') AS name";
+    let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap().unwrap();
+    assert_eq!(row.try_get::<String>("", "name").unwrap(), "warehouse-alpha");
+    let slow = db.execute_unprepared("SELECT pg_sleep(5)").await.unwrap_err();
+    assert!(slow.to_string().contains("statement timeout") && !is_unavailable(&slow), "{slow}");
+}
+
+#[tokio::test]
 async fn a_snapshot_does_not_see_what_is_committed_meanwhile() {
     for scratch in Scratch::both().await {
         let database = Database::new(scratch.settings());
