@@ -55,6 +55,10 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// The server as the child `http`. `drain` is the limit for the whole service's stop, of which requests get four fifths.
 pub fn child(listener: TcpListener, routes: Routes, drain: Duration) -> ChildSpec {
+    spec(&Address::new(MAILBOX), listener, routes, drain)
+}
+
+fn spec(address: &Address<Msg>, listener: TcpListener, routes: Routes, drain: Duration) -> ChildSpec {
     let limit = drain * 4 / 5;
     let args = Args {
         listener: Arc::new(Mutex::new(Some(listener))),
@@ -68,7 +72,7 @@ pub fn child(listener: TcpListener, routes: Routes, drain: Duration) -> ChildSpe
             abort: CancellationToken::new(),
         },
     };
-    ChildSpec::actor("http", &Address::new(MAILBOX), Http, args).stop_within(limit + Duration::from_secs(2))
+    ChildSpec::actor("http", address, Http, args).stop_within(limit + Duration::from_secs(2))
 }
 
 /// Nobody but itself sends it anything.
@@ -169,11 +173,11 @@ async fn accept_until(listener: &tokio::net::TcpListener, args: &Args, stop: imp
             let slot = Arc::clone(&args.connections.slots).acquire_owned().await.ok();
             (listener.accept().await, slot)
         };
-        // What is in the backlog already has somebody behind it, so it comes first.
+        // A flood of connections must not put off the stop.
         let (accepted, slot) = tokio::select! {
             biased;
-            accepted = accept => accepted,
             () = &mut stop => return,
+            accepted = accept => accepted,
         };
         match accepted {
             Ok((stream, _)) => admit(stream, slot, args),
@@ -240,4 +244,69 @@ async fn hold<S>(
 fn is_of_the_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use actors::System;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::accounts::Accounts;
+    use crate::config::Secret;
+    use crate::routes::{Access, HasAuth, Request, Response, Route};
+
+    struct App {
+        accounts: Accounts,
+        secret: Secret,
+        began: Notify,
+        go_on: Notify,
+    }
+
+    impl HasAuth for App {
+        fn accounts(&self) -> &Accounts {
+            &self.accounts
+        }
+
+        fn service_secret(&self) -> &Secret {
+            &self.secret
+        }
+    }
+
+    #[tokio::test]
+    async fn a_kill_closes_neither_the_listener_nor_a_connection() {
+        let (accounts, secret) = (Accounts::new(1, 4), Secret::new("s"));
+        let app = Arc::new(App { accounts, secret, began: Notify::new(), go_on: Notify::new() });
+        let slow = |request: Request<App>| async move {
+            request.app.began.notify_one();
+            request.app.go_on.notified().await;
+            Ok(Response::ok(&"done"))
+        };
+        let table = vec![
+            Route::get("/", Access::Anyone, |_| async { Ok(Response::no_content()) }),
+            Route::get("/slow", Access::Anyone, slow),
+        ];
+        let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let address = Address::new(MAILBOX);
+        let routes = Routes::new("test", Arc::clone(&app), table);
+        let http = spec(&address, listener, routes, Duration::from_secs(5));
+        let system = System::start("test", vec![http]).await.unwrap();
+        system.started().await;
+
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let slow = tokio::spawn(client.get(format!("{url}/slow")).send());
+        app.began.notified().await;
+        address.kill();
+        kit::until("it is started again", Duration::from_secs(5), async || match system.snapshot().totals.restarts {
+            0 => Err("not yet".to_owned()),
+            _ => Ok(()),
+        })
+        .await;
+        assert_eq!(client.get(&url).send().await.unwrap().status(), 204);
+        app.go_on.notify_one();
+        assert_eq!(slow.await.unwrap().unwrap().text().await.unwrap(), "\"done\"");
+        system.stop().await.unwrap();
+        assert!(client.get(&url).send().await.unwrap_err().is_connect());
+    }
 }
