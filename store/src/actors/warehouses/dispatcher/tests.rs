@@ -1,3 +1,4 @@
+use ::actors::ChildSpec;
 use contract::{OrderId, ShipmentId, WarehouseHealthReport};
 use futures_util::future::{BoxFuture, join_all};
 use tokio::time::Instant;
@@ -168,24 +169,4 @@ async fn a_restart_loses_the_calls_and_begins_closed() {
     assert_eq!(bench.breaker().await, contract::Breaker::Closed, "announced by the new incarnation");
     join_all((0..2).map(|_| bench.ship())).await;
     assert_eq!(reasons(&[bench.ship().await]), ["answered"], "two failures since the restart do not open it");
-}
-
-#[tokio::test(start_paused = true)]
-async fn r19_while_a_stranger_answers_in_its_place_calls_are_told_so() {
-    let stranger = |report: contract::WarehouseHealthReport| contract::WarehouseHealthReport {
-        database_id: DatabaseId(uuid::Uuid::from_u128(2)),
-        ..report
-    };
-    let health = move |nth| now(if nth == 0 { healthy().map(stranger) } else { healthy() });
-    let ship = |nth| if nth < 3 { never() } else { now(None) };
-    let bench = bench(Fake { ship: Box::new(ship), health: Box::new(health), ..Fake::default() }).await;
-    for _ in 0..3 {
-        assert_eq!(reasons(&[bench.ship().await]), ["unknown"]);
-    }
-    assert_eq!(reasons(&[bench.ship().await]), ["never sent"]);
-    tokio::time::sleep(SECOND * 3 / 2).await;
-    assert!(matches!(bench.ship().await, Delivery::WrongIdentity { .. }));
-    tokio::time::sleep(SECOND * 2).await;
-    assert!(matches!(bench.ship().await, Delivery::Shipped(_)), "the first probe that is right closes it");
-    assert_eq!(bench.fake.calls(), 4);
 }
