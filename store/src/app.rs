@@ -15,6 +15,7 @@ use service::routes::{HasAuth, Routes};
 use service::status::HasStatus;
 
 use crate::actors::{Addresses, Parts};
+use crate::client::Connect;
 use crate::config::Config;
 use crate::{actors, bootstrap, client, http};
 
@@ -51,19 +52,27 @@ impl App {
     /// # Errors
     /// When the configuration names no database, or the HTTP client cannot be set up.
     pub fn build(config: &Config) -> anyhow::Result<Built> {
-        let bound = config.base.mailbox_bound;
-        let database = Database::new(Settings::new("bookstore store", &config.base)?);
         let store = &config.store;
         let connect = client::connector(
             config.base.service_secret.clone(),
             store.connect_timeout(),
             store.dispatch_concurrency(),
         )?;
+        Self::build_with(config, connect)
+    }
+
+    /// The same with another way to reach warehouses.
+    ///
+    /// # Errors
+    /// When the configuration names no database.
+    pub fn build_with(config: &Config, connect: Connect) -> anyhow::Result<Built> {
+        let bound = config.base.mailbox_bound;
+        let database = Database::new(Settings::new("bookstore store", &config.base)?);
         let app = Self {
             addresses: Addresses::new(bound),
             accounts: Accounts::new(bound, config.base.bcrypt_cost),
             reader: Reader::new(bound),
-            order_wait: store.order_wait(),
+            order_wait: config.store.order_wait(),
             database,
             root: SupervisorAddress::new(),
             secret: config.base.service_secret.clone(),

@@ -29,7 +29,7 @@ pub mod orders;
 pub mod reconciler;
 pub mod saga;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod warehouses;
 
 use std::sync::Arc;

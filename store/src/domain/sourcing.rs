@@ -106,6 +106,9 @@ mod tests {
         Demand::new(&lines.iter().map(|&(n, quantity)| Line { book: book(n), quantity }).collect::<Vec<_>>())
     }
 
+    /// Name of the case, (book, copies) wanted, the warehouses, and what comes of it.
+    type Case<'a, T> = (&'a str, &'a [(u128, u32)], &'a [Shelf<'a>], T);
+
     /// Priority, name and what is free of each line.
     type Shelf<'a> = (i32, &'a str, &'a [i64]);
 
@@ -125,7 +128,7 @@ mod tests {
     #[test]
     fn chooses_by_what_is_left_then_priority_then_name() {
         #[rustfmt::skip]
-        let table: &[(&str, &[(u128, u32)], &[Shelf<'_>], u128)] = &[
+        let table: &[Case<'_, u128>] = &[
             ("the only one",            &[(1, 2)],         &[(0, "a", &[2])],                                  1),
             ("most left",               &[(1, 2)],         &[(0, "a", &[5]), (9, "z", &[6])],                  2),
             ("most left of what it has to ship", &[(1, 1), (2, 1)], &[(0, "a", &[9, 1]), (0, "b", &[5, 6])],   2),
@@ -143,7 +146,7 @@ mod tests {
     fn a_refusal_says_what_is_short_at_the_nearest_warehouse() {
         let short = |n, requested, available| Shortfall { book_id: book(n), requested, available };
         #[rustfmt::skip]
-        let table: &[(&str, &[(u128, u32)], &[Shelf<'_>], &[Shortfall])] = &[
+        let table: &[Case<'_, &[Shortfall]>] = &[
             ("nobody is there",         &[(1, 2)],         &[],                                                &[short(1, 2, 0)]),
             ("too few",                 &[(1, 2)],         &[(0, "a", &[1])],                                  &[short(1, 2, 1)]),
             ("summed over lines",       &[(1, 2), (1, 3)], &[(0, "a", &[4])],                                  &[short(1, 5, 4)]),

@@ -42,3 +42,6 @@ pub fn table() -> Vec<Route<App>> {
         Route::post("/warehouses/register", Access::Bearer, warehouses::register),
     ]
 }
+
+#[cfg(test)]
+mod tests;
