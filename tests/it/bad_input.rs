@@ -20,7 +20,7 @@ struct Endpoint {
     client: Client,
     method: Method,
     path: String,
-    /// Fields with values that they refuse. The first text is a whole body in which `@` stands for the value.
+    /// Fields with values that they refuse. The first text is a whole body in which `$` stands for the value.
     fields: Vec<(String, &'static str, &'static [&'static str])>,
 }
 
@@ -41,7 +41,7 @@ impl Endpoint {
     async fn refuses_bad_fields(&self) {
         for (template, name, values) in &self.fields {
             for value in *values {
-                let body = template.replace('@', value);
+                let body = template.replace('$', value);
                 let answer = self.send(body.as_bytes(), Some("application/json")).await;
                 let here = format!("{} {} {body}: {}", self.method, self.path, answer.text);
                 if *value == "1e400" && answer.code() == 400 {
@@ -136,7 +136,7 @@ async fn refuse_everything(shop: &Shop, endpoints: &[Endpoint]) {
 
 fn accounts(anyone: &Client, registrar: &Client) -> [Endpoint; 2] {
     let other =
-        |member: &str| format!("{{\"email\":\"new@customer.com\",\"password\":\"long enough\",\"{member}\":@}}");
+        |member: &str| format!("{{\"email\":\"new@customer.com\",\"password\":\"long enough\",\"{member}\":$}}");
     const NO_PASSWORD: &[&str] = &[
         "1",
         "null",
@@ -146,15 +146,15 @@ fn accounts(anyone: &Client, registrar: &Client) -> [Endpoint; 2] {
     ];
     [
         Endpoint::post(registrar, "/auth/register")
-            .field("{\"email\":@,\"password\":\"long enough\"}", "email", NO_EMAIL)
-            .field("{\"email\":\"new@customer.com\",\"password\":@}", "password", NO_PASSWORD)
+            .field("{\"email\":$,\"password\":\"long enough\"}", "email", NO_EMAIL)
+            .field("{\"email\":\"new@customer.com\",\"password\":$}", "password", NO_PASSWORD)
             .field(other("firstName"), "firstName", &["1", "[]", "{}"])
             .field(other("role"), "role", &["\"KING\"", "1", "[]"])
-            .field("{\"password\":\"long enough\"@}", "email", &[""]),
+            .field("{\"password\":\"long enough\"$}", "email", &[""]),
         Endpoint::post(anyone, "/auth/login")
-            .field("{\"email\":@,\"password\":\"alice123\"}", "email", NO_TEXT)
-            .field("{\"email\":\"alice@customer.com\",\"password\":@}", "password", NO_TEXT)
-            .field("{\"password\":\"alice123\"@}", "email", &[""]),
+            .field("{\"email\":$,\"password\":\"alice123\"}", "email", NO_TEXT)
+            .field("{\"email\":\"alice@customer.com\",\"password\":$}", "password", NO_TEXT)
+            .field("{\"password\":\"alice123\"$}", "email", &[""]),
     ]
 }
 
@@ -174,37 +174,37 @@ async fn the_store_refuses_bad_bodies_and_names_the_field() {
         ];
         let members: Vec<String> = whole
             .iter()
-            .map(|(name, value)| format!("\"{name}\":{}", if *name == member { "@" } else { value }))
+            .map(|(name, value)| format!("\"{name}\":{}", if *name == member { "$" } else { value }))
             .collect();
         format!("{{{}}}", members.join(","))
     };
     let confirmed =
-        |member: &str| format!("{{\"status\":\"SHIPPED\",\"shippedAt\":\"2026-11-22T10:00:00Z\",\"{member}\":@}}");
+        |member: &str| format!("{{\"status\":\"SHIPPED\",\"shippedAt\":\"2026-11-22T10:00:00Z\",\"{member}\":$}}");
     let mut endpoints = vec![
         Endpoint::post(&alice, "/orders")
-            .field(format!("{{\"items\":[{{\"bookId\":\"{book}\",\"quantity\":@}}]}}"), "quantity", NO_QUANTITY)
+            .field(format!("{{\"items\":[{{\"bookId\":\"{book}\",\"quantity\":$}}]}}"), "quantity", NO_QUANTITY)
             .field(
                 format!(
-                    "{{\"items\":[{{\"bookId\":\"{book}\",\"quantity\":1}},{{\"bookId\":\"{book}\",\"quantity\":@}}]}}"
+                    "{{\"items\":[{{\"bookId\":\"{book}\",\"quantity\":1}},{{\"bookId\":\"{book}\",\"quantity\":$}}]}}"
                 ),
                 "items[1].quantity",
                 NO_QUANTITY,
             )
             .field(
-                format!("{{\"items\":[{{\"bookId\":\"{book}\",\"quantity\":@}}]}}"),
+                format!("{{\"items\":[{{\"bookId\":\"{book}\",\"quantity\":$}}]}}"),
                 "quantity",
                 &["1001", "4294967296"],
             )
-            .field("{\"items\":[{\"bookId\":@,\"quantity\":1}]}", "bookId", NO_ID)
-            .field("{\"items\":[{\"quantity\":1}]@}", "bookId", &[""])
-            .field("{\"items\":@}", "items", NO_LIST)
-            .field("{@}", "items", &[""])
-            .field(paid("{\"amount\":@}"), "amount", &["0.01", "-1", "14.999", "\"x\"", "true", "[]", "1e30"])
-            .field(paid("{\"method\":@}"), "method", &["1", "true", "[]", "{}"])
-            .field(paid("@"), "payment", &["1", "\"x\"", "true"]),
+            .field("{\"items\":[{\"bookId\":$,\"quantity\":1}]}", "bookId", NO_ID)
+            .field("{\"items\":[{\"quantity\":1}]$}", "bookId", &[""])
+            .field("{\"items\":$}", "items", NO_LIST)
+            .field("{$}", "items", &[""])
+            .field(paid("{\"amount\":$}"), "amount", &["0.01", "-1", "14.999", "\"x\"", "true", "[]", "1e30"])
+            .field(paid("{\"method\":$}"), "method", &["1", "true", "[]", "{}"])
+            .field(paid("$"), "payment", &["1", "\"x\"", "true"]),
         Endpoint::post(&service, format!("/orders/{}/status", Uuid::now_v7()))
-            .field("{\"status\":@,\"shippedAt\":\"2026-11-22T10:00:00Z\"}", "status", &["\"DONE\"", "1", "null", "[]"])
-            .field("{\"status\":\"SHIPPED\",\"shippedAt\":@}", "shippedAt", &["\"yesterday\"", "1", "null", "\"\""])
+            .field("{\"status\":$,\"shippedAt\":\"2026-11-22T10:00:00Z\"}", "status", &["\"DONE\"", "1", "null", "[]"])
+            .field("{\"status\":\"SHIPPED\",\"shippedAt\":$}", "shippedAt", &["\"yesterday\"", "1", "null", "\"\""])
             .field(confirmed("shipmentId"), "shipmentId", &["\"x\"", "1", "[]"])
             .field(confirmed("warehouseName"), "warehouseName", &["1", "[]"])
             .field(confirmed("stock"), "stock", &["1", "[1]", "[{}]", "\"x\""]),
@@ -228,16 +228,17 @@ async fn a_warehouse_refuses_bad_bodies_and_names_the_field() {
         let whole = [("bookId", format!("\"{book}\"")), ("isbn", format!("\"{isbn}\"")), ("quantity", "1".to_owned())];
         let members: Vec<String> = whole
             .iter()
-            .map(|(name, value)| format!("\"{name}\":{}", if *name == member { "@" } else { value }))
+            .map(|(name, value)| format!("\"{name}\":{}", if *name == member { "$" } else { value }))
             .collect();
         format!("{{{}}}", members.join(","))
     };
     let shipment = |member: &str| format!("{{\"orderId\":\"{id}\",\"items\":[{}]}}", line(member));
     let mut patch = Endpoint::post(&staff, format!("/inventory/{book}"))
-        .field("{\"quantity\":@}", "quantity", NO_STOCK)
-        .field("{\"delta\":@}", "delta", &["1.5", "\"3\"", "1e18", "true", "[]"])
-        .field("{\"quantity\":@}", "quantity", &["null"])
-        .field("{@}", "quantity", &["", "\"quantity\":1,\"delta\":1"]);
+        .field("{\"quantity\":$}", "quantity", NO_STOCK)
+        .field("{\"delta\":$}", "delta", &["1.5", "\"3\"", "1e18", "true", "[]"])
+        .field("{\"quantity\":$}", "quantity", &["null"])
+        .field("{$}", "quantity", &[""])
+        .field("{$}", "delta", &["\"quantity\":1,\"delta\":1"]);
     patch.method = Method::PATCH;
     let mut endpoints = vec![
         patch,
@@ -247,13 +248,13 @@ async fn a_warehouse_refuses_bad_bodies_and_names_the_field() {
             .field(line("quantity"), "quantity", NO_STOCK)
             .field(line("quantity"), "quantity", &["null"]),
         Endpoint::post(&service, "/shipments")
-            .field(format!("{{\"orderId\":@,\"items\":[{}]}}", line("")), "orderId", NO_ID)
+            .field(format!("{{\"orderId\":$,\"items\":[{}]}}", line("")), "orderId", NO_ID)
             .field(
-                format!("{{\"orderId\":\"{id}\",\"shipmentId\":@,\"items\":[{}]}}", line("")),
+                format!("{{\"orderId\":\"{id}\",\"shipmentId\":$,\"items\":[{}]}}", line("")),
                 "shipmentId",
                 &["\"x\"", "1", "[]"],
             )
-            .field(format!("{{\"orderId\":\"{id}\",\"items\":@}}"), "items", NO_LIST)
+            .field(format!("{{\"orderId\":\"{id}\",\"items\":$}}"), "items", NO_LIST)
             .field(shipment("bookId"), "bookId", NO_ID)
             .field(shipment("quantity"), "quantity", NO_QUANTITY)
             .field(shipment("isbn"), "isbn", &["1", "null", "[]"]),
