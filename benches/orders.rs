@@ -150,12 +150,16 @@ struct Run {
 
 fn wrk(url: &str) -> anyhow::Result<Run> {
     let seconds = format!("{SECONDS}s");
-    let output =
-        Command::new("wrk").args(["-t2", "-c", CLIENTS, "-d", &seconds, "-s"]).arg(here("orders.lua")).arg(url).output()?;
+    let output = Command::new("wrk")
+        .args(["-t2", "-c", CLIENTS, "-d", &seconds, "-s"])
+        .arg(here("orders.lua"))
+        .arg(url)
+        .output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let fields = text.lines().find_map(|line| line.strip_prefix("RESULT ")).map(|line| {
-        line.split(' ').filter_map(|field| field.parse::<f64>().ok()).collect::<Vec<_>>()
-    });
+    let fields = text
+        .lines()
+        .find_map(|line| line.strip_prefix("RESULT "))
+        .map(|line| line.split(' ').filter_map(|field| field.parse::<f64>().ok()).collect::<Vec<_>>());
     match fields.as_deref() {
         Some(&[good, duration, p50_ms, p99_ms, failed]) => {
             Ok(Run { per_second: good / duration, p50_ms, p99_ms, failed: failed as u64 })

@@ -39,7 +39,9 @@ impl Config {
                 .source(warehouse::config::DEFAULTS, name, &secret)?
                 .with("warehouse_name", name)?
                 .with("warehouse_url", &url)?
-                .with("store_api_url", &format!("{}/store", self.url()))?;
+                .with("store_api_url", &format!("{}/store", self.url()))?
+                // The server starts last, so the first try comes too early.
+                .with("registration_retry_interval_seconds", "1")?;
             Ok(warehouse::config::Config::from_source(&source)?)
         });
         Ok((store::config::Config::from_source(&store)?, warehouses.collect::<anyhow::Result<_>>()?))

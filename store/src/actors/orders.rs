@@ -379,3 +379,6 @@ impl Remembered {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

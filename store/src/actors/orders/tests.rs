@@ -1,0 +1,364 @@
+//! Orders and their sagas on a real journal, with a scripted warehouse.
+
+use ::actors::{Message, System};
+use contract::{
+    DatabaseId, OrderLine, OrderStatus, PaymentStatus, ShipmentId, ShipmentReceipt, ShipmentRequest, ShipmentStatus,
+    UserId, WarehouseId,
+};
+use futures_util::future::BoxFuture;
+use sea_orm::ConnectionTrait as _;
+use service::database::Database;
+use service::queries::Reader;
+use uuid::Uuid;
+
+use super::*;
+use crate::actors::testing::{after, never, now, system};
+use crate::actors::warehouses::{dispatcher, registry};
+use crate::actors::{availability, journal::Journal};
+use crate::db::testing::{at, book_id, enter_books, enter_warehouse, row, sqlite, warehouse_id};
+use crate::domain::delivery::Delivery;
+use crate::domain::saga::Policy;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Of clients whose order is not going to end.
+const SHORT: Duration = Duration::from_millis(400);
+const LONG: Duration = Duration::from_secs(30);
+const USER: UserId = UserId(Uuid::from_u128(0xAA));
+
+/// Answers every message by a function.
+struct Responder<M>(Arc<dyn Fn(M) + Send + Sync>);
+
+impl<M: Message> Actor for Responder<M> {
+    const KIND: &'static str = "responder";
+    type Msg = M;
+    type Args = ();
+    type State = ();
+
+    async fn start(&self, (): (), _: &mut Context<M>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn handle(&self, msg: M, (): &mut (), _: &mut Context<M>) -> Result<(), Failure> {
+        (self.0)(msg);
+        Ok(())
+    }
+}
+
+fn responder<M: Message>(id: &str, answer: impl Fn(M) + Send + Sync + 'static) -> (Address<M>, ChildSpec) {
+    let address = Address::new(1_000);
+    let spec = ChildSpec::actor(id, &address, Responder(Arc::new(answer)), ());
+    (address, spec)
+}
+
+/// What the warehouses answer to the n-th call, from 0; none is a shipment that has left.
+type Ship = Box<dyn Fn(usize) -> BoxFuture<'static, Option<Delivery>> + Send + Sync>;
+
+/// What the tree and the test share.
+#[derive(Default)]
+struct World {
+    calls: Mutex<Vec<ShipmentRequest>>,
+    told: Mutex<Vec<&'static str>>,
+}
+
+impl World {
+    fn shipment_ids(&self) -> Vec<ShipmentId> {
+        self.calls.lock().unwrap().iter().filter_map(|call| call.shipment_id).collect()
+    }
+
+    fn told(&self) -> Vec<&'static str> {
+        self.told.lock().unwrap().clone()
+    }
+}
+
+struct Bench {
+    world: Arc<World>,
+    orders: Address<Msg>,
+    database: Database,
+    system: System,
+    _folder: tempfile::TempDir,
+}
+
+/// Alpha first, then beta, by what is excluded.
+fn plan(exclude: &[WarehouseId]) -> Result<availability::Choice, Vec<Shortfall>> {
+    let all = [(warehouse_id(1), "alpha"), (warehouse_id(2), "beta")];
+    let found = all.into_iter().find(|(id, _)| !exclude.contains(id));
+    let short = || vec![Shortfall { book_id: book_id(1), requested: 2, available: 1 }];
+    found.map(|(warehouse, name)| availability::Choice { warehouse, name: name.to_owned() }).ok_or_else(short)
+}
+
+fn receipt(request: &ShipmentRequest) -> Delivery {
+    Delivery::Shipped(ShipmentReceipt {
+        order_id: request.order_id,
+        shipment_id: request.shipment_id.unwrap(),
+        warehouse_name: "alpha".to_owned(),
+        shipped: true,
+        shipped_at: at(90),
+        stock: vec![row(1, 7, 3)],
+        database_id: DatabaseId(Uuid::nil()),
+    })
+}
+
+async fn world() -> (Database, tempfile::TempDir) {
+    let (database, folder) = sqlite().await;
+    enter_books(&database, 2).await;
+    enter_warehouse(&database, 1, "alpha").await;
+    enter_warehouse(&database, 2, "beta").await;
+    let user = format!("X'{}'", USER.uuid().simple());
+    let sql = format!(
+        "INSERT INTO users (id, email, password_hash, password_version, role, created_at, updated_at)
+         VALUES ({user}, 'a@b.example', '', 1, 'CUSTOMER', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)"
+    );
+    database.ready().unwrap().execute_unprepared(&sql).await.unwrap();
+    (database, folder)
+}
+
+async fn bench(ship: Ship) -> Bench {
+    let (database, folder) = world().await;
+    open(database, folder, ship, LONG, true).await
+}
+
+async fn impatient(ship: Ship) -> Bench {
+    let (database, folder) = world().await;
+    open(database, folder, ship, SHORT, true).await
+}
+
+async fn open(database: Database, folder: tempfile::TempDir, ship: Ship, wait: Duration, with_journal: bool) -> Bench {
+    let world = Arc::new(World::default());
+    let (heard, calls) = (Arc::clone(&world), Arc::clone(&world));
+    let (availability, availability_spec) = responder("availability", move |msg: availability::Msg| {
+        heard.told.lock().unwrap().push(msg.name());
+        if let availability::Msg::Plan { exclude, reply, .. } = msg {
+            reply.send(plan(&exclude));
+        }
+    });
+    let (dispatcher, dispatcher_spec) = responder("dispatcher", move |msg: dispatcher::Msg| {
+        if let dispatcher::Msg::Ship { request, reply, .. } = msg {
+            let mut calls = calls.calls.lock().unwrap();
+            let answer = ship(calls.len());
+            calls.push(request.clone());
+            tokio::spawn(async move { reply.send(answer.await.unwrap_or_else(|| receipt(&request))) });
+        }
+    });
+    let (registry, registry_spec) = responder("registry", move |msg: registry::Msg| {
+        if let registry::Msg::Find { id, reply } = msg {
+            let (name, dispatcher) = ("any".to_owned(), dispatcher.clone());
+            reply.send(Some(registry::Known { id, name, database_id: DatabaseId(Uuid::nil()), dispatcher }));
+        }
+    });
+    let (journal, catalog, orders) = (Address::new(1_000), Address::new(1_000), Address::new(1_000));
+    let (reader, sagas) = (Reader::new(1_000), SupervisorAddress::new());
+    let policy = Policy {
+        first_retry: Duration::from_millis(10),
+        longest_retry: Duration::from_millis(20),
+        attention_retry: Duration::from_millis(50),
+    };
+    let peers = Peers {
+        journal: journal.clone(),
+        availability,
+        registry,
+        orders: orders.clone(),
+        reader: reader.clone(),
+        policy,
+    };
+    let args = Args {
+        peers: Arc::new(peers),
+        catalog: catalog.clone(),
+        sagas: sagas.clone(),
+        wait,
+        attention_after: SECOND * 3_600,
+        mailbox_bound: 100,
+    };
+    let write = journal::Args { database: database.clone() };
+    let mut children = vec![
+        reader.child(&database),
+        ChildSpec::actor("catalog", &catalog, catalog::Catalog, catalog::Args { database: database.clone() }),
+        availability_spec,
+        dispatcher_spec,
+        registry_spec,
+        ChildSpec::supervisor("sagas", &sagas, Vec::new()),
+        ChildSpec::actor("orders", &orders, Orders, args),
+    ];
+    if with_journal {
+        children.insert(0, ChildSpec::actor("journal", &journal, Journal, write));
+    }
+    Bench { world, orders, database, system: system(children).await, _folder: folder }
+}
+
+fn request(quantity: u32) -> Request {
+    let lines = [OrderLine { book_id: book_id(1), quantity }];
+    Request::new(OrderId::new(), USER, &lines, None).unwrap()
+}
+
+impl Bench {
+    async fn place(&self, request: Request) -> Result<Placed, Unplaced> {
+        let msg = |reply| Msg::Place { request: Box::new(request), request_id: "r".to_owned(), reply };
+        self.orders.ask(LONG * 2, msg).await.unwrap()
+    }
+
+    async fn confirm(&self, order: OrderId, shipment: Option<ShipmentId>, name: &str) -> Result<(), ConfirmError> {
+        let confirmation = Confirmation {
+            status: OrderStatus::Shipped,
+            shipped_at: at(91),
+            warehouse_name: Some(name.to_owned()),
+            shipment_id: shipment,
+            stock: None,
+        };
+        self.orders.ask(SECOND * 10, |reply| Msg::Confirm { order, confirmation, reply }).await.unwrap()
+    }
+
+    async fn read(&self, order: OrderId) -> Order {
+        db::orders::find(self.database.ready().unwrap(), order).await.unwrap().unwrap()
+    }
+
+    async fn becomes(&self, order: OrderId, status: OrderStatus) -> Order {
+        let began = Instant::now();
+        loop {
+            let now = self.read(order).await;
+            if now.status == status {
+                return now;
+            }
+            assert!(began.elapsed() < SECOND * 20, "not {status}: {now:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+fn unknown() -> Option<Delivery> {
+    Some(Delivery::Unknown { reason: "reset".to_owned() })
+}
+
+fn never_sent() -> Option<Delivery> {
+    Some(Delivery::NeverSent { reason: "refused".to_owned() })
+}
+
+fn refused() -> Option<Delivery> {
+    Some(Delivery::Refused { shortfalls: vec![], stock: vec![row(1, 0, 9)] })
+}
+
+#[tokio::test]
+async fn an_order_is_shipped_durably_before_it_is_answered() {
+    let bench = bench(Box::new(|_| now(None))).await;
+    let request = request(2);
+    let id = request.id;
+    let Ok(Placed::Shipped(order)) = bench.place(request).await else { panic!("not shipped") };
+    assert_eq!((order.id, order.status, order.payment.status), (id, OrderStatus::Shipped, PaymentStatus::Captured));
+    assert_eq!(*order, bench.read(id).await, "what is answered is what is kept");
+    assert_eq!(order.fulfillment_warehouse.as_deref(), Some("alpha"));
+    assert_eq!(bench.world.told(), ["Plan", "Assert", "Settle"]);
+    assert_eq!(bench.world.calls.lock().unwrap().len(), 1);
+    assert!(bench.system.snapshot().unwell.is_empty());
+}
+
+#[tokio::test]
+async fn r01_an_unanswered_call_is_repeated_with_the_same_key() {
+    let bench = bench(Box::new(|nth| now(if nth < 3 { unknown() } else { None }))).await;
+    assert!(matches!(bench.place(request(1)).await, Ok(Placed::Shipped(_))));
+    let ids = bench.world.shipment_ids();
+    assert_eq!((ids.len(), ids.iter().collect::<HashSet<_>>().len()), (4, 1));
+}
+
+#[tokio::test]
+async fn r01_a_call_that_never_arrived_goes_to_another_warehouse_under_a_new_key() {
+    let bench = bench(Box::new(|nth| now(if nth == 0 { never_sent() } else { None }))).await;
+    let Ok(Placed::Shipped(order)) = bench.place(request(1)).await else { panic!("not shipped") };
+    assert_eq!(order.fulfillment_warehouse.as_deref(), Some("beta"));
+    let order = bench.read(order.id).await;
+    let statuses: Vec<_> = order.shipments.iter().map(|shipment| shipment.status).collect();
+    assert_eq!(statuses, [ShipmentStatus::Voided, ShipmentStatus::Shipped]);
+    let ids = bench.world.shipment_ids();
+    assert_eq!(ids, order.shipments.iter().map(|shipment| shipment.id).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn r07_refused_by_all_it_is_rejected_and_nothing_is_charged() {
+    let bench = bench(Box::new(|_| now(refused()))).await;
+    let Ok(Placed::Rejected { order, shortfalls }) = bench.place(request(2)).await else { panic!("not rejected") };
+    assert_eq!(shortfalls[0].available, 1);
+    let order = bench.read(order.id).await;
+    assert_eq!((order.status, order.payment.status), (OrderStatus::Rejected, PaymentStatus::Voided));
+    assert_eq!(order.shipments.len(), 2);
+    assert_eq!(bench.world.told(), ["Plan", "Assert", "Settle", "Plan", "Settle", "Plan", "Release"]);
+}
+
+#[tokio::test]
+async fn r07_r11_an_order_open_after_the_wait_is_ended_by_a_confirmation() {
+    let bench = impatient(Box::new(|_| never())).await;
+    let request = request(1);
+    let (id, began) = (request.id, Instant::now());
+    assert_eq!(bench.place(request).await, Ok(Placed::Open));
+    assert!(began.elapsed() >= SHORT);
+    let shipment = bench.read(id).await.shipments[0].id;
+    assert_eq!(bench.confirm(id, Some(shipment), "beta").await, Err(ConfirmError::NotInstructed));
+    assert_eq!(bench.confirm(id, Some(ShipmentId::new()), "alpha").await, Err(ConfirmError::NotInstructed));
+    assert_eq!(bench.confirm(OrderId::new(), Some(shipment), "alpha").await, Err(ConfirmError::UnknownOrder));
+    assert_eq!(bench.read(id).await.status, OrderStatus::Pending);
+    for again in [Some(shipment), Some(shipment), None] {
+        assert_eq!(bench.confirm(id, again, "alpha").await, Ok(()));
+        assert_eq!(bench.read(id).await.status, OrderStatus::Shipped);
+    }
+    assert_eq!(bench.read(id).await.shipped_at, Some(at(91)));
+    assert_eq!(bench.confirm(id, Some(shipment), "beta").await, Err(ConfirmError::NotInstructed));
+}
+
+#[tokio::test]
+async fn r11_a_confirmation_is_taken_though_the_door_has_forgotten_the_saga() {
+    let bench = impatient(Box::new(|_| never())).await;
+    let request = request(1);
+    let id = request.id;
+    assert_eq!(bench.place(request).await, Ok(Placed::Open));
+    bench.orders.kill();
+    while bench.system.snapshot().find("test/orders").unwrap().restarts == 0 || !bench.orders.is_open() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(bench.confirm(id, None, "alpha").await, Ok(()));
+    assert_eq!(bench.read(id).await.status, OrderStatus::Shipped);
+}
+
+#[tokio::test]
+async fn r08_what_was_accepted_before_a_restart_is_resumed_by_the_same_key_and_never_elsewhere() {
+    let first = impatient(Box::new(|_| never())).await;
+    let request = request(1);
+    let id = request.id;
+    assert_eq!(first.place(request).await, Ok(Placed::Open));
+    let asked = first.world.shipment_ids();
+    let Bench { database, system, _folder, .. } = first;
+    system.stop().await.unwrap();
+    // Refused before sending says nothing now: an earlier life may have sent it.
+    let again =
+        open(database, _folder, Box::new(|nth| now(if nth < 2 { never_sent() } else { None })), LONG, true).await;
+    let order = again.becomes(id, OrderStatus::Shipped).await;
+    assert_eq!(again.world.shipment_ids(), [asked[0]; 3]);
+    assert_eq!(order.shipments.len(), 1);
+}
+
+#[tokio::test]
+async fn without_a_journal_nothing_is_ordered_and_nothing_stays_allocated() {
+    let (database, folder) = world().await;
+    let bench = open(database, folder, Box::new(|_| now(None)), LONG, false).await;
+    let request = request(1);
+    let id = request.id;
+    assert_eq!(bench.place(request).await, Err(Unplaced::Busy));
+    assert_eq!(db::orders::find(bench.database.ready().unwrap(), id).await.unwrap(), None);
+    assert_eq!(bench.world.told(), ["Plan", "Release"]);
+}
+
+#[tokio::test]
+async fn a_hundred_orders_at_once_are_a_hundred_shipments() {
+    let bench = bench(Box::new(|_| after(Duration::from_millis(5), None))).await;
+    let placed = futures_util::future::join_all((0..100).map(|_| bench.place(request(1)))).await;
+    assert!(placed.iter().all(|placed| matches!(placed, Ok(Placed::Shipped(_)))));
+    let ids: HashSet<_> = bench.world.shipment_ids().into_iter().collect();
+    assert_eq!(ids.len(), 100);
+    let sagas = bench.system.snapshot().find("test/sagas").unwrap().clone();
+    assert!(sagas.children.is_empty(), "ended ones leave the tree");
+    assert_eq!(sagas.kinds[0].kind, "saga");
+}
+
+#[tokio::test]
+async fn an_order_that_cannot_be_is_refused_before_anything_is_allocated() {
+    let bench = bench(Box::new(|_| now(None))).await;
+    let lines = [OrderLine { book_id: book_id(99), quantity: 1 }];
+    let request = Request::new(OrderId::new(), USER, &lines, None).unwrap();
+    assert!(matches!(bench.place(request).await, Err(Unplaced::Invalid(_))));
+    assert!(bench.world.told().is_empty());
+}
