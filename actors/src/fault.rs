@@ -43,6 +43,7 @@ mod enabled {
             let Ok(path) = std::env::var("FAULTS_FILE") else { return };
             let mut known = HashMap::new();
             follow(&path, &mut known);
+            #[allow(clippy::disallowed_methods, reason = "a thread of its own, which holds up nobody")]
             std::thread::spawn(move || {
                 loop {
                     std::thread::sleep(POLL);
