@@ -5,7 +5,7 @@
 //!
 //! 1. New requests are still answered, but each answer says `Connection: close`. A client that is busy moves on by
 //!    itself; closing its connection instead would meet a request already on its way.
-//! 2. The listener is closed, then connections that are idle, and the others after their answer.
+//! 2. The listener is closed, then every connection that has been quiet for a while, and the others after their answer.
 //! 3. What is left at the limit is dropped.
 
 use std::convert::Infallible;
@@ -36,8 +36,11 @@ const CONNECTIONS: usize = 4_096;
 const HEAD_WITHIN: Duration = Duration::from_secs(120);
 /// How long busy clients have to notice that their connection closes.
 const NOTICE: Duration = Duration::from_millis(500);
-/// How long a connection accepted at the last moment has to bring its request.
-const LAST_CALL: Duration = Duration::from_millis(250);
+/// How long a connection must have been quiet to be closed in a stop: a new one that has brought no request yet is about
+/// to, and so is one that was answered just now.
+const QUIET: Duration = Duration::from_secs(1);
+/// How long a stop looks at a connection before it takes it to be quiet.
+const LOOK: Duration = Duration::from_millis(20);
 /// Pause after a failed accept, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A server serves until it is stopped.
@@ -144,8 +147,6 @@ async fn serve(args: Args, listener: tokio::net::TcpListener, closing: Closing) 
     accept_until(&listener, &args, notice).await;
 
     close(listener, &args);
-    let _ = tokio::time::timeout(LAST_CALL.min(args.limit), open.wait()).await;
-
     finish.cancel();
     if tokio::time::timeout_at(deadline.into(), open.wait()).await.is_err() {
         tracing::warn!(connections = open.len(), "requests are dropped: they took longer than the stop may");
@@ -195,11 +196,14 @@ fn admit(stream: TcpStream, slot: Option<OwnedSemaphorePermit>, args: &Args) {
     // An answer is one write: there is nothing that a delay could collect.
     let _ = stream.set_nodelay(true);
     let service = TowerToHyperService::new(warp::service(args.routes.clone().into_filter()));
-    let closing = args.connections.closing.clone();
+    let (closing, activity) = (args.connections.closing.clone(), Arc::new(Activity::now()));
+    let seen = Arc::clone(&activity);
     let answer = service_fn(move |request| {
-        let (answer, closing) = (service.call(request), closing.clone());
+        let (answer, closing, seen) = (service.call(request), closing.clone(), Arc::clone(&seen));
+        seen.touch();
         async move {
             let mut response = answer.await?;
+            seen.touch();
             if closing.is_cancelled() {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
@@ -210,13 +214,44 @@ fn admit(stream: TcpStream, slot: Option<OwnedSemaphorePermit>, args: &Args) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
         .serve_connection(TokioIo::new(stream), answer);
-    args.connections.open.spawn(hold(http, slot, args.connections.clone()));
+    args.connections.open.spawn(hold(http, slot, activity, args.connections.clone()));
+}
+
+/// When a connection was made, last asked or last answered.
+struct Activity(Mutex<Instant>);
+
+impl Activity {
+    fn now() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+
+    fn touch(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Returns once it has been quiet long enough.
+    async fn quiet(&self) {
+        loop {
+            let last = self.last();
+            // A process that got no time has not read what has long arrived: it sleeps once before it looks, since the
+            // runtime asks the sockets before it ends a sleep.
+            tokio::time::sleep_until((last + QUIET).max(Instant::now() + LOOK).into()).await;
+            if self.last() == last {
+                return;
+            }
+        }
+    }
+
+    fn last(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Serves one connection to its end.
 async fn hold<S>(
     http: http1::Connection<TokioIo<TcpStream>, S>,
     slot: Option<OwnedSemaphorePermit>,
+    activity: Arc<Activity>,
     connections: Connections,
 ) where
     S: hyper::service::HttpService<hyper::body::Incoming, ResBody: 'static>,
@@ -225,10 +260,15 @@ async fn hold<S>(
 {
     let _slot = slot;
     let mut http = std::pin::pin!(http);
+    let finish = async {
+        connections.finish.cancelled().await;
+        activity.quiet().await;
+    };
     let ended = tokio::select! {
+        biased;
         ended = http.as_mut() => ended,
         () = connections.abort.cancelled() => return,
-        () = connections.finish.cancelled() => {
+        () = finish => {
             http.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = http => ended,
