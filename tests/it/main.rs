@@ -6,6 +6,7 @@
 
 mod harness;
 
+mod all_in_one;
 mod bad_input;
 mod crash_store;
 mod crash_warehouse;
