@@ -348,17 +348,21 @@ impl Shop {
         rows.iter().map(|row| (row["name"].as_str().unwrap().to_owned(), row["quantity"].as_i64().unwrap())).collect()
     }
 
-    /// All actors of a service, by path, from `GET /actors` as the one who may see it.
-    pub async fn actors(&self, who: &Client) -> Vec<Value> {
+    /// All actors of a service, from `GET /actors` as one who may see it. What it answered instead where it cannot just now.
+    pub async fn actors(&self, who: &Client) -> Result<Vec<Value>, String> {
         fn collect(actor: &Value, all: &mut Vec<Value>) {
             all.push(actor.clone());
             for child in actor["children"].as_array().into_iter().flatten() {
                 collect(child, all);
             }
         }
+        let answer = who.get("/actors").await;
+        if answer.code() != 200 {
+            return Err(answer.text);
+        }
         let mut all = Vec::new();
-        collect(&who.get("/actors").await.expect(200)["tree"], &mut all);
-        all
+        collect(&answer.json()["tree"], &mut all);
+        Ok(all)
     }
 
     /// The invariants, once everything is quiet. `told` are the orders that a client was told are accepted.
