@@ -333,11 +333,6 @@ impl Shop {
         }
     }
 
-    /// Has the store pull the stock of every warehouse that answers.
-    pub async fn reconcile_what_answers(&self) {
-        self.admin().post("/inventory/reconcile", json!({})).await.expect(200);
-    }
-
     /// What the store believes that each warehouse has free of a book, by name.
     pub async fn cached(&self, book: &Book) -> Vec<(String, i64)> {
         let query = format!(
