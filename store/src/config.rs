@@ -18,7 +18,7 @@ const PULL_LIMIT: Duration = Duration::from_secs(60);
 const RECONCILE_LIMIT: Duration = Duration::from_secs(15);
 /// R21: a probe every second at first.
 const FIRST_PROBE: Duration = Duration::from_secs(1);
-const LONGEST_PROBE_WAIT: Duration = Duration::from_secs(30);
+const LONGEST_PROBE_WAIT: Duration = Duration::from_secs(10);
 /// R24.
 const RETRY_FAILED_WAREHOUSE: Duration = Duration::from_secs(5 * 60);
 

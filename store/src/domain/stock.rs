@@ -320,6 +320,8 @@ mod tests {
             stock.release(order(1));
         }
         assert_eq!(stock.available(book(1)), 11, "an older version and a second release change nothing");
+        stock.set_rows(warehouse(1), &[row(1, 9, 6)], at(3));
+        assert_eq!(stock.available(book(1)), 11, "only a pull is right at the same version");
     }
 
     #[test]

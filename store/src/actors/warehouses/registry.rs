@@ -24,7 +24,7 @@ mod entry;
 
 pub use entry::{Known, RegisterError, Target};
 
-use entry::{Entry, new_row};
+use entry::{Entry, new_row, save, save_all};
 
 const WRITE_LIMIT: Duration = Duration::from_secs(15);
 const LAUNCH_LIMIT: Duration = Duration::from_secs(60);
@@ -292,7 +292,13 @@ impl State {
                 tracing::warn!(warehouse = registration.name, %known, %given, "refused a registration with another database");
                 return reply.send(Err(RegisterError::Stranger { name: registration.name, known, given }));
             }
-            (Some(entry), Verdict::Unchanged) => Warehouse { last_registered: now, ..entry.row.clone() },
+            (Some(entry), Verdict::Unchanged) => {
+                if entry.row.status == WarehouseHealth::Offline {
+                    // A sign of life; whether it is well is for the monitor to see.
+                    let _ = entry.subtree.monitor.tell(monitor::Msg::Poll);
+                }
+                Warehouse { last_registered: now, ..entry.row.clone() }
+            }
             (Some(entry), _) => Warehouse {
                 url: registration.url,
                 internal_url: registration.internal_url,
@@ -376,23 +382,6 @@ impl State {
             self.launch(id, ctx);
         }
     }
-}
-
-async fn save(database: &Database, row: &Warehouse) -> Result<(), String> {
-    let db = database.ready().map_err(|failure| failure.reason().to_owned())?;
-    db::warehouses::save(db, row).await.map_err(|error| error.to_string())
-}
-
-/// Those that could not be written.
-async fn save_all(database: &Database, rows: Vec<Warehouse>) -> Vec<WarehouseId> {
-    let mut unsaved = Vec::new();
-    for row in rows {
-        if let Err(error) = save(database, &row).await {
-            tracing::debug!(warehouse = row.name, error, "not saved yet");
-            unsaved.push(row.id);
-        }
-    }
-    unsaved
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use ::actors::Address;
 use contract::{Breaker, DatabaseId, Registration, Timestamp, WarehouseHealth, WarehouseId, WarehouseView};
+use service::database::Database;
 
 use crate::actors::availability;
 use crate::actors::warehouses::subtree::Subtree;
 use crate::actors::warehouses::{dispatcher, sync};
-use crate::db::warehouses::{DEFAULT_PRIORITY, Warehouse};
+use crate::db::warehouses::{self, DEFAULT_PRIORITY, Warehouse};
 
 /// A registered warehouse, as sagas reach it.
 #[derive(Clone, Debug)]
@@ -126,4 +127,22 @@ pub(super) fn new_row(registration: Registration, now: Timestamp) -> Warehouse {
         created_at: now,
         updated_at: now,
     }
+}
+
+/// Writes one row.
+pub(super) async fn save(database: &Database, row: &Warehouse) -> Result<(), String> {
+    let db = database.ready().map_err(|failure| failure.reason().to_owned())?;
+    warehouses::save(db, row).await.map_err(|error| error.to_string())
+}
+
+/// Writes the rows; those that could not be written are returned.
+pub(super) async fn save_all(database: &Database, rows: Vec<Warehouse>) -> Vec<WarehouseId> {
+    let mut unsaved = Vec::new();
+    for row in rows {
+        if let Err(error) = save(database, &row).await {
+            tracing::debug!(warehouse = row.name, error, "not saved yet");
+            unsaved.push(row.id);
+        }
+    }
+    unsaved
 }

@@ -189,6 +189,16 @@ async fn r19_another_database_under_a_known_name_is_refused_and_changes_nothing(
 }
 
 #[tokio::test]
+async fn one_that_is_offline_is_probed_at_once_when_it_registers_again() {
+    let bench = bench().await;
+    let alpha = bench.register("alpha", "http://a:1").await.unwrap().id;
+    bench.stands("alpha", |view| view.status == WarehouseHealth::Healthy).await;
+    bench.registry.tell(Msg::SubtreeFailed { id: alpha, reason: "a bug".to_owned() }).unwrap();
+    assert_eq!(bench.register("alpha", "http://a:1").await.unwrap().status, WarehouseHealth::Offline);
+    bench.stands("alpha", |view| view.status == WarehouseHealth::Healthy && view.status_reason.is_none()).await;
+}
+
+#[tokio::test]
 async fn many_who_register_at_once_are_one_warehouse_each() {
     let bench = bench().await;
     let names = ["alpha", "beta", "alpha", "gamma", "alpha", "beta"];
