@@ -16,6 +16,9 @@ pub const DEFAULTS: &str = include_str!("../config.toml");
 const PULL_LIMIT: Duration = Duration::from_secs(60);
 /// How long an on-demand reconciliation waits for one warehouse.
 const RECONCILE_LIMIT: Duration = Duration::from_secs(15);
+/// How long a health poll may take. Longer than a call to ship: a warehouse that is merely busy must not turn OFFLINE, and from one that
+/// hangs the breaker keeps orders away much sooner.
+const POLL_LIMIT: Duration = Duration::from_secs(5);
 /// R21: a probe every second at first.
 const FIRST_PROBE: Duration = Duration::from_secs(1);
 const LONGEST_PROBE_WAIT: Duration = Duration::from_secs(10);
@@ -76,7 +79,7 @@ impl Config {
         warehouses::Policy {
             monitor: monitor::Policy {
                 interval: Duration::from_secs(store.health_check_interval_seconds),
-                timeout,
+                timeout: POLL_LIMIT.max(timeout),
                 failures_to_offline: store.health_failures_to_offline,
             },
             dispatcher: dispatcher::Policy {
