@@ -15,9 +15,9 @@
 //! │       ├── sync            inventory
 //! │       └── dispatcher      shipments
 //! ├── fulfillment
-//! │   ├── orders              the one door for orders
-//! │   └── sagas
-//! │       └── saga:<order>    one an open order
+//! │   ├── sagas
+//! │   │   └── saga:<order>    one an open order
+//! │   └── orders              the one door for orders
 //! ├── reconciler              has inventories pulled
 //! └── http                    serves (service; the all-in-one has it beside the tree)
 //! ```
@@ -144,8 +144,9 @@ fn fulfillment(config: &Config, addresses: &Addresses, reader: &Reader) -> Child
         mailbox_bound: config.base.mailbox_bound,
     };
     let children = vec![
-        ChildSpec::actor("orders", &addresses.orders, orders::Orders, args),
+        // First, since orders sweeps for orphans as soon as it runs, and starts none any more once it is stopped.
         ChildSpec::supervisor("sagas", &sagas, Vec::new()),
+        ChildSpec::actor("orders", &addresses.orders, orders::Orders, args),
     ];
     ChildSpec::supervisor("fulfillment", &SupervisorAddress::new(), children)
 }

@@ -8,7 +8,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ::actors::{Actor, Address, ChildSpec, Context, Exhausted, Failure, Reply, Restart, SupervisorAddress, Timer};
+use ::actors::{
+    Actor, Address, ChildSpec, Context, Exhausted, Failure, Reply, Restart, StartChildError, SupervisorAddress, Timer,
+};
 use contract::{Confirmation, Order, OrderId, Shipment, Shortfall};
 use service::clock;
 use strum::IntoStaticStr;
@@ -127,7 +129,10 @@ pub enum Msg {
         unfinished: Vec<OrderId>,
     },
     /// What was found has been started.
-    SweepEnded,
+    SweepEnded {
+        /// But for these.
+        refused: Vec<OrderId>,
+    },
 }
 
 /// Who waits, and what runs.
@@ -192,7 +197,8 @@ impl Actor for Orders {
             }
             Msg::Sweep => state.sweep(ctx),
             Msg::Swept { unfinished } => state.start_orphans(&unfinished, ctx),
-            Msg::SweepEnded => {
+            Msg::SweepEnded { refused } => {
+                refused.iter().for_each(|order| drop(state.live.remove(order)));
                 ctx.send_after(SWEEP_EVERY, Msg::Sweep);
             }
         }
@@ -320,16 +326,21 @@ impl State {
         for order in orphans {
             let (address, spec) = saga_of(&self.args, order, None);
             self.live.insert(order, Live { address, since: Instant::now() });
-            specs.push(spec);
+            specs.push((order, spec));
         }
         let sagas = self.args.sagas.clone();
         let start = async move {
-            for spec in specs {
-                // One that is there already, from before this actor's restart, goes on by itself.
-                let _ = sagas.start_child(spec).await;
+            let mut refused = Vec::new();
+            for (order, spec) in specs {
+                match sagas.start_child(spec).await {
+                    // One that is there already, from before this actor's restart, goes on by itself.
+                    Ok(()) | Err(StartChildError::InUse) => {}
+                    Err(StartChildError::Refused | StartChildError::Lost) => refused.push(order),
+                }
             }
+            refused
         };
-        ctx.effect(SWEEP_WITHIN, start, |_| Msg::SweepEnded);
+        ctx.effect(SWEEP_WITHIN, start, |ended| Msg::SweepEnded { refused: ended.unwrap_or_default() });
     }
 }
 

@@ -26,7 +26,11 @@ pub enum Type {
 /// The members that the rows have and the columns of `u`, which statements read them from.
 pub type Columns = [(&'static str, Type)];
 
-/// Runs statements over the same rows in order. Where a statement says `{rows}`, the rows are, as `u`.
+/// Runs statements over the same rows in order. Where a statement says `{rows}`, the rows are, as `u`; an update of a
+/// table by its key says so by `{by orders.id = order_id}`, the key's column first.
+///
+/// That condition is for PostgreSQL, which takes any JSON for a hundred rows and would rather read a table of 20,000 from
+/// end to end for each batch than look up a hundred keys. Of an array it expects ten, and looks them up.
 ///
 /// On PostgreSQL all see the database as it was before the first of them, and foreign keys are checked after the last.
 ///
@@ -71,16 +75,27 @@ fn json<R: Serialize>(rows: &[R]) -> Result<String, DbErr> {
 fn texts(backend: DbBackend, columns: &Columns, statements: &[&str]) -> Vec<String> {
     let source = source(backend, columns);
     if backend != DbBackend::Postgres {
-        return statements.iter().map(|sql| sql.replace("{rows}", &source)).collect();
+        return statements.iter().map(|sql| keyed(sql, |_, _| "true".to_owned()).replace("{rows}", &source)).collect();
     }
+    let in_rows = |key: &str, column: &str| format!("{key} = ANY (ARRAY (SELECT {column} FROM u))");
     let Some((last, others)) = statements.split_last() else { return Vec::new() };
     let mut text = format!("WITH u AS (SELECT * FROM {source})");
     for (index, sql) in others.iter().enumerate() {
-        text.push_str(&format!(", s{index} AS ({})", sql.replace("{rows}", "u")));
+        text.push_str(&format!(", s{index} AS ({})", keyed(sql, in_rows).replace("{rows}", "u")));
     }
     text.push(' ');
-    text.push_str(&last.replace("{rows}", "u"));
+    text.push_str(&keyed(last, in_rows).replace("{rows}", "u"));
     vec![text]
+}
+
+/// The statement with its `{by key = column}`, if it has one, replaced by what `condition` makes of key and column.
+fn keyed(sql: &str, condition: impl Fn(&str, &str) -> String) -> String {
+    let parts = sql.split_once("{by ").and_then(|(before, rest)| {
+        let (by, after) = rest.split_once('}')?;
+        let (key, column) = by.split_once(" = ")?;
+        Some(format!("{before}{}{after}", condition(key, column)))
+    });
+    parts.unwrap_or_else(|| sql.to_owned())
 }
 
 fn source(backend: DbBackend, columns: &Columns) -> String {
@@ -109,5 +124,23 @@ fn sqlite(name: &str, kind: Type) -> String {
         Type::Uuid => format!("unhex(value ->> '{name}', '-')"),
         Type::Time => format!("replace(value ->> '{name}', 'Z', '+00:00')"),
         Type::Text | Type::BigInt | Type::Bool | Type::Json => format!("value ->> '{name}'"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_over_the_same_rows_are_one_on_postgresql_and_look_keys_up() {
+        let columns = [("order_id", Type::Uuid)];
+        let statements = [
+            "INSERT INTO a SELECT order_id FROM {rows}",
+            "UPDATE b FROM {rows} WHERE b.id = u.order_id AND {by b.id = order_id}",
+        ];
+        let [one] = &texts(DbBackend::Postgres, &columns, &statements)[..] else { panic!("more than one") };
+        assert!(one.ends_with("b.id = u.order_id AND b.id = ANY (ARRAY (SELECT order_id FROM u))"), "{one}");
+        let [insert, update] = &texts(DbBackend::Sqlite, &columns, &statements)[..] else { panic!("not two") };
+        assert!(insert.contains("json_each(?1)) AS u") && update.ends_with("b.id = u.order_id AND true"), "{update}");
     }
 }

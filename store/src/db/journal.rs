@@ -196,7 +196,8 @@ pub async fn advance(db: &impl ConnectionTrait, steps: &[&Advanced]) -> Result<V
     }
     let update = "UPDATE sagas SET seq = sagas.seq + 1, state = u.state, finished = u.finished, \
                   needs_attention = u.attention, updated_at = u.at \
-                  FROM {rows} WHERE sagas.order_id = u.order_id AND sagas.seq = u.seq RETURNING sagas.order_id AS id";
+                  FROM {rows} WHERE sagas.order_id = u.order_id AND sagas.seq = u.seq AND {by sagas.order_id = order_id} \
+                  RETURNING sagas.order_id AS id";
     let mut current = HashSet::new();
     for row in bulk::query(db, ADVANCED, steps, update).await? {
         current.insert(OrderId(row.try_get::<Uuid>("", "id")?));
@@ -206,14 +207,15 @@ pub async fn advance(db: &impl ConnectionTrait, steps: &[&Advanced]) -> Result<V
         "INSERT INTO saga_journal (order_id, seq, event, detail, at) \
          SELECT order_id, seq + 1, event, detail, at FROM {rows}",
         "UPDATE orders SET status = u.order_status, status_reason = u.reason, shipped_at = u.shipped_at, \
-         updated_at = u.at FROM {rows} WHERE orders.id = u.order_id",
+         updated_at = u.at FROM {rows} WHERE orders.id = u.order_id AND {by orders.id = order_id}",
         "UPDATE shipments SET status = u.shipment_status, shipped_at = u.shipped_at, updated_at = u.at \
-         FROM {rows} WHERE shipments.id = u.shipment_id",
+         FROM {rows} WHERE shipments.id = u.shipment_id AND {by shipments.id = shipment_id}",
         "INSERT INTO shipments (id, order_id, warehouse_id, warehouse_name, status, items, created_at, updated_at) \
          SELECT next_id, order_id, warehouse_id, warehouse_name, 'PENDING', contents, at, at FROM {rows} \
          WHERE next_id IS NOT NULL",
         "UPDATE payments SET status = u.payment_status, updated_at = u.at \
-         FROM {rows} WHERE payments.order_id = u.order_id AND u.payment_status IS NOT NULL",
+         FROM {rows} WHERE payments.order_id = u.order_id AND u.payment_status IS NOT NULL \
+         AND {by payments.order_id = order_id}",
     ];
     bulk::execute(db, ADVANCED, &steps_now, &statements).await?;
     let stock: Vec<_> = steps_now.iter().flat_map(|step| step.stock.iter().copied()).collect();

@@ -283,7 +283,8 @@ impl Drop for Database {
 /// # Errors
 /// When there is no PostgreSQL, or it came without this program.
 pub fn program(name: &str) -> Result<PathBuf> {
-    let path = find()?.join(name);
+    // The server may be a link, beside which the other programs are not.
+    let path = find()?.join("postgres").canonicalize()?.with_file_name(name);
     ensure!(path.is_file(), "{} is missing", path.display());
     Ok(path)
 }
