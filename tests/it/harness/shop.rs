@@ -1,6 +1,7 @@
 //! A store and two warehouses, alpha and beta, each a process with a database of its own, with a proxy in each direction between the store and
 //! each warehouse.
 
+use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -368,5 +369,34 @@ impl Shop {
     pub async fn invariants_hold_but(&self, told: &[Uuid], allowed: &Allowed) {
         let warehouses = [&self.alpha, &self.beta].map(|warehouse| (warehouse.name, warehouse.service.database.url()));
         invariants::hold(&self.store.database.url(), &warehouses, told, allowed).await;
+        self.no_allocation_is_left(allowed).await;
+    }
+
+    /// What the store offers is all that its warehouses have free: nothing is held for an order that has ended.
+    async fn no_allocation_is_left(&self, allowed: &Allowed) {
+        let mut free: HashMap<Uuid, i64> = HashMap::new();
+        for warehouse in
+            [&self.alpha, &self.beta].into_iter().filter(|warehouse| !allowed.away.contains(warehouse.name))
+        {
+            let rows = "SELECT book_id, quantity - reserved AS free FROM inventory";
+            for row in warehouse.service.sql().await.rows::<Value>(rows).await.unwrap() {
+                let book = serde_json::from_value(row["book_id"].clone()).unwrap();
+                *free.entry(book).or_default() += row["free"].as_i64().unwrap();
+            }
+        }
+        kit::until("no allocation is left", Duration::from_secs(60), async || {
+            let books = self.anyone().get("/books?limit=1000").await;
+            if books.code() != 200 {
+                return Err(books.text);
+            }
+            let held = |book: &&Value| {
+                let id: Uuid = serde_json::from_value(book["id"].clone()).unwrap();
+                book["availableStock"].as_i64() != Some(free.get(&id).copied().unwrap_or_default())
+            };
+            let books = books.json();
+            let wrong: Vec<&Value> = books.as_array().unwrap().iter().filter(held).collect();
+            if wrong.is_empty() { Ok(()) } else { Err(format!("other stock is offered than there is: {wrong:?}")) }
+        })
+        .await;
     }
 }

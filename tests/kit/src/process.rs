@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +15,9 @@ use rustix::process::{Pid, Signal, kill_process};
 const POLL: Duration = Duration::from_millis(10);
 /// What a program under test sees of the environment of the test; the rest would make a run depend on the machine.
 const INHERITED: [&str; 6] = ["HOME", "LLVM_PROFILE_FILE", "PATH", "RUST_BACKTRACE", "RUST_LOG", "TMPDIR"];
+
+/// The guardian of process `$0`: its input ends without a word only when we are gone without having seen to it.
+const GUARD: &str = "read -r _ || kill -KILL $0";
 
 /// How a process is started, and started again.
 #[derive(Debug, Clone)]
@@ -46,7 +51,8 @@ impl Spec {
     /// Starts it.
     pub fn spawn(self) -> Result<Process> {
         let child = self.start()?;
-        Ok(Process { spec: self, child })
+        let guardian = Some(Guardian::of(&child)?);
+        Ok(Process { spec: self, child, guardian })
     }
 
     fn log(&self) -> PathBuf {
@@ -70,11 +76,33 @@ impl Spec {
     }
 }
 
-/// A process that was started. Dropping it kills it; while a test is failing, the end of its log goes to stderr first.
+/// Kills a process when this one has died.
+#[derive(Debug)]
+struct Guardian(Child);
+
+impl Guardian {
+    fn of(child: &Child) -> Result<Self> {
+        let mut guardian = Command::new("/bin/sh");
+        guardian.args(["-c", GUARD, &child.id().to_string()]).current_dir("/").process_group(0); // what kills us must not reach it
+        guardian.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self(guardian.spawn().context("starting /bin/sh")?))
+    }
+
+    /// The process has ended: its id may be another's by now.
+    fn dismiss(mut self) {
+        if let Some(mut input) = self.0.stdin.take() {
+            let _ = input.write_all(b"done\n");
+        }
+        let _ = self.0.wait();
+    }
+}
+
+/// A process that was started. Dropping it kills it, and it does not outlive us however we end; while a test is failing, the end of its log goes to stderr first.
 #[derive(Debug)]
 pub struct Process {
     spec: Spec,
     child: Child,
+    guardian: Option<Guardian>,
 }
 
 impl Process {
@@ -85,13 +113,22 @@ impl Process {
 
     /// Whether it has not ended.
     pub fn is_running(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        matches!(self.status(), Ok(None))
+    }
+
+    fn status(&mut self) -> Result<Option<ExitStatus>> {
+        let status = self.child.try_wait()?;
+        if status.is_some() {
+            self.guardian.take().into_iter().for_each(Guardian::dismiss);
+        }
+        Ok(status)
     }
 
     /// Kills it with SIGKILL and waits until it is gone.
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?; // also ends a paused one; fine when it has ended
         self.child.wait()?;
+        self.status()?;
         Ok(())
     }
 
@@ -119,7 +156,7 @@ impl Process {
     pub async fn ended(&mut self, within: Duration) -> Result<ExitStatus> {
         let started = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.status()? {
                 return Ok(status);
             }
             ensure!(started.elapsed() < within, "{} has not ended within {within:?}", self.spec.name);
@@ -131,6 +168,7 @@ impl Process {
     pub fn start_again(&mut self) -> Result<()> {
         ensure!(!self.is_running(), "{} is still running", self.spec.name);
         self.child = self.spec.start()?;
+        self.guardian = Some(Guardian::of(&self.child)?);
         Ok(())
     }
 
@@ -281,6 +319,32 @@ mod tests {
         let mut process = shell(&folder, "echo no database; exit 1");
         let url = format!("http://{}", port.address());
         assert!(process.answers(&url, SOON).await.unwrap_err().to_string().contains("no database"));
+    }
+
+    /// Runs as the process that dies, when the test below starts it.
+    #[tokio::test]
+    async fn starts_a_process_and_aborts() {
+        let Ok(folder) = env::var("ABORTS_IN") else { return };
+        let mut process =
+            Spec::new("orphan", "/bin/sh", folder).arg("-c").arg("echo up $$; exec sleep 600").spawn().unwrap();
+        process.printed("up", SOON).await.unwrap();
+        std::process::abort();
+    }
+
+    #[tokio::test]
+    async fn nothing_outlives_a_test_that_dies() {
+        let folder = tempfile::tempdir().unwrap();
+        let test = ["--exact", "process::tests::starts_a_process_and_aborts"];
+        let died =
+            Command::new(env::current_exe().unwrap()).args(test).env("ABORTS_IN", folder.path()).output().unwrap();
+        assert_eq!(died.status.signal(), Some(6));
+        let log = fs::read_to_string(folder.path().join("orphan.log")).unwrap();
+        let orphan = format!("/proc/{}/cmdline", log.trim().trim_start_matches("up "));
+        crate::until("the orphan is gone", SOON, async || {
+            let command = fs::read_to_string(&orphan).unwrap_or_default(); // empty once it has ended, though nobody waited for it
+            if command.is_empty() { Ok(()) } else { Err(command) }
+        })
+        .await;
     }
 
     #[test]
