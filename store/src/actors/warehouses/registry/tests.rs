@@ -194,7 +194,8 @@ async fn one_that_is_offline_is_probed_at_once_when_it_registers_again() {
     let alpha = bench.register("alpha", "http://a:1").await.unwrap().id;
     bench.stands("alpha", |view| view.status == WarehouseHealth::Healthy).await;
     bench.registry.tell(Msg::SubtreeFailed { id: alpha, reason: "a bug".to_owned() }).unwrap();
-    assert_eq!(bench.register("alpha", "http://a:1").await.unwrap().status, WarehouseHealth::Offline);
+    // Registered means that it has been OFFLINE; the probe may be back before the answer is.
+    bench.register("alpha", "http://a:1").await.unwrap();
     bench.stands("alpha", |view| view.status == WarehouseHealth::Healthy && view.status_reason.is_none()).await;
 }
 
