@@ -4,9 +4,11 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::{ConfigError, Secret, blank_is_none};
+use crate::routes::client;
 
 /// Defaults of [`Base`], each with a comment: the first of the texts given to [`super::Source::read`].
 pub const BASE: &str = include_str!("base.toml");
@@ -34,6 +36,7 @@ pub struct Base {
     drain_seconds: u64,
     pub bcrypt_cost: u32,
     cors_origins: String,
+    trusted_proxies: String,
     pub log_format: LogFormat,
 }
 
@@ -61,7 +64,13 @@ impl Base {
         check("database_writers", (1..=1_000).contains(&self.database_writers), "must be 1 to 1000")?;
         check("database_readers", (1..=1_000).contains(&self.database_readers), "must be 1 to 1000")?;
         check("statement_timeout_ms", self.statement_timeout_ms > 0, "must be at least 1")?;
+        client::networks(&self.trusted_proxies).map_err(|error| ConfigError::invalid("trusted_proxies", error))?;
         self.database_url().map(|_| ())
+    }
+
+    /// The proxies whose `X-Forwarded-For` is believed; [`Base::validate`] has found them to be well-formed.
+    pub fn trusted_proxies(&self) -> Vec<IpNet> {
+        client::networks(&self.trusted_proxies).unwrap_or_default()
     }
 
     /// Where to listen.
@@ -206,9 +215,13 @@ mod tests {
         base(&good).validate().unwrap();
         assert_eq!(complaint(&[]), "SERVICE_SECRET");
         assert_eq!(complaint(&good[..1]), "DATABASE_URL");
-        for (key, value) in
-            [("bcrypt_cost", "3"), ("mailbox_bound", "0"), ("drain_seconds", "0"), ("database_url", "mysql://x")]
-        {
+        for (key, value) in [
+            ("bcrypt_cost", "3"),
+            ("mailbox_bound", "0"),
+            ("drain_seconds", "0"),
+            ("database_url", "mysql://x"),
+            ("trusted_proxies", "traefik"),
+        ] {
             assert_eq!(complaint(&[good[0], good[1], (key, value)]), key.to_uppercase());
         }
     }

@@ -24,6 +24,7 @@
 
 mod auth;
 mod body;
+pub mod client;
 mod cors;
 mod request;
 mod response;
