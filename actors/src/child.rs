@@ -35,6 +35,8 @@ pub(crate) struct Child {
     pub(crate) lifetime: Lifetime,
     /// Somebody asked for this child's stop: it is not started again.
     pub(crate) stopping: bool,
+    /// Somebody asked for its restart: its end is no failure.
+    pub(crate) restarting: bool,
     up_since: Option<Instant>,
     overdue: bool,
     /// Rings when its start has taken too long.
@@ -72,6 +74,7 @@ impl Child {
             running: None,
             lifetime: Lifetime::begin(None).0,
             stopping: false,
+            restarting: false,
             up_since: None,
             overdue: false,
             deadline: None,
@@ -96,6 +99,7 @@ impl Child {
         self.generation += 1;
         self.up_since = None;
         self.overdue = false;
+        self.restarting = false;
         if self.generation > 1 {
             self.spec.node.status.count_restart();
         }
@@ -117,6 +121,18 @@ impl Child {
             self.overdue = true;
             running.cell.kill();
         }
+    }
+
+    /// Ends the incarnation, if there is one, so that the next can begin. True where there is none.
+    pub(crate) fn end_for_restart(&mut self) -> bool {
+        let Some(running) = &self.running else { return true };
+        self.restarting = true;
+        match &running.end {
+            // A supervisor lets its children end in order, each within its limit.
+            End::Supervisor(supervisor) => drop(supervisor.cast(Msg::Stop)),
+            End::Worker(_) => running.cell.kill(),
+        }
+        false
     }
 
     /// After an exhausted budget it begins as if it had never failed.

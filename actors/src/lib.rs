@@ -74,6 +74,7 @@ mod backoff;
 mod batch;
 mod child;
 mod context;
+mod events;
 pub mod fault;
 mod life;
 mod shell;
@@ -90,9 +91,10 @@ pub use address::{Address, AskError, Refused, Reply};
 pub use backoff::Backoff;
 pub use batch::{Batch, BatchError, FlushError};
 pub use context::{Closing, Context, EffectError, Timer};
+pub use events::{Event, Events, EventsError, Happening};
 pub use spec::{Budget, ChildSpec, Exhausted, FailureReport, Restart};
 pub use status::{LastFailure, State};
-pub use supervisor::{StartChildError, SupervisorAddress};
+pub use supervisor::{RestartError, StartChildError, SupervisorAddress};
 pub use system::System;
 pub use tree::{
     ActorView, CHILDREN_SHOWN, CurrentMessage, KindView, Mailbox, Processing, STUCK_AFTER, Snapshot, Totals, Unwell,

@@ -212,7 +212,7 @@ impl Status {
 
 /// The one place that reads the wall clock here: status is shown to people.
 #[allow(clippy::disallowed_methods)]
-fn now() -> DateTime<Utc> {
+pub(crate) fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(3)
 }
 

@@ -3,7 +3,7 @@
 //! It never waits: starts, delays and stops run in tasks whose ends come back as messages, so a child that hangs
 //! delays no other. Every start has a generation, which makes whatever arrives late for an earlier one harmless.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,24 +13,52 @@ use indexmap::IndexMap;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use crate::child::{Child, Exit, Verdict};
+use crate::events::{self, Happening};
 use crate::life::Life;
 use crate::shell::{Crash, Started};
-use crate::spec::{ChildSpec, FailureReport, Parentage};
+use crate::spec::{ChildSpec, Parentage};
 use crate::status::State;
 use crate::{Exhausted, Failure, Reply};
 
 mod address;
+mod operator;
 
-pub use address::{StartChildError, SupervisorAddress};
+pub use address::{RestartError, StartChildError, SupervisorAddress};
 
 pub(crate) enum Msg {
-    StartChild { spec: Box<ChildSpec>, reply: Reply<Result<(), StartChildError>> },
-    StopChild { id: String, reply: Reply<bool> },
-    Forget { id: String, reply: Reply<bool> },
-    Started { id: String, generation: u64 },
-    Overdue { id: String, generation: u64 },
-    Launch { id: String, generation: u64 },
-    Retry { id: String, generation: u64 },
+    StartChild {
+        spec: Box<ChildSpec>,
+        reply: Reply<Result<(), StartChildError>>,
+    },
+    StopChild {
+        id: String,
+        reply: Reply<bool>,
+    },
+    /// The ids lead down from here.
+    Restart {
+        ids: VecDeque<String>,
+        reply: Reply<Result<(), RestartError>>,
+    },
+    Forget {
+        id: String,
+        reply: Reply<bool>,
+    },
+    Started {
+        id: String,
+        generation: u64,
+    },
+    Overdue {
+        id: String,
+        generation: u64,
+    },
+    Launch {
+        id: String,
+        generation: u64,
+    },
+    Retry {
+        id: String,
+        generation: u64,
+    },
     Stop,
     ChildrenStopped,
 }
@@ -104,6 +132,7 @@ impl Actor for Supervisor {
         match msg {
             Msg::StartChild { spec, reply } => reply.send(it.start_child(*spec).await),
             Msg::StopChild { id, reply } => it.stop_child(id, reply),
+            Msg::Restart { ids, reply } => it.restart(ids, reply),
             Msg::Forget { id, reply } => {
                 it.forget(&id);
                 reply.send(true);
@@ -111,6 +140,9 @@ impl Actor for Supervisor {
             Msg::Started { id, generation } => {
                 if let Some(child) = it.current(&id, generation) {
                     child.started();
+                    if generation > 1 {
+                        events::publish(&child.spec.node, Happening::Restarted, None);
+                    }
                     it.settled(&id).await;
                 }
             }
@@ -172,6 +204,7 @@ impl Supervision {
         let times = if dynamic { node.times_of(spec.kind) } else { Arc::default() };
         spec.node.status.identify(path, spec.kind, times);
         spec.node.status.set_state(State::Starting);
+        spec.node.feed.set_parent(Arc::downgrade(node));
         node.insert(&spec.id, &spec.node);
         self.children.insert(spec.id.clone(), Child::new(spec, dynamic));
     }
@@ -269,6 +302,10 @@ impl Supervision {
         if self.stopping.is_some() || child.stopping {
             return child.ended(State::Stopped, "");
         }
+        if child.restarting {
+            self.launch_later(&id, Duration::ZERO);
+            return self.settled(&id).await;
+        }
         let verdict = child.judge(&exit);
         if let Exit::Failed(failure) = &exit {
             self.report(&id, failure, &verdict);
@@ -277,32 +314,10 @@ impl Supervision {
         self.settled(&id).await;
     }
 
-    fn report(&self, id: &str, failure: &Failure, verdict: &Verdict) {
-        let Some(child) = self.children.get(id) else { return };
-        let path = child.spec.node.status.path().to_owned();
-        if matches!(verdict, Verdict::Wait(_)) {
-            return tracing::info!(actor = path, reason = failure.reason(), "an actor waits for what it depends on");
-        }
-        let gave_up = !matches!(verdict, Verdict::Restart(_));
-        tracing::warn!(actor = path, reason = failure.reason(), gave_up, "an actor failed");
-        if let Some(hook) = &child.spec.on_failure {
-            hook(&FailureReport { path, reason: failure.reason().to_owned(), gave_up });
-        }
-    }
-
     fn carry_out(&mut self, id: &str, verdict: Verdict) {
         let Some(child) = self.children.get_mut(id) else { return };
         match verdict {
-            Verdict::Restart(delay) | Verdict::Wait(delay) => {
-                child.spec.node.status.set_state(State::BackingOff);
-                let (generation, lifetime, me) = (child.generation, child.lifetime.clone(), self.me.clone());
-                let id = id.to_owned();
-                tokio::spawn(async move {
-                    // Two incarnations never overlap, not even by an effect.
-                    tokio::join!(lifetime.ended(), tokio::time::sleep(delay));
-                    let _ = me.cast(Msg::Launch { id, generation });
-                });
-            }
+            Verdict::Restart(delay) | Verdict::Wait(delay) => self.launch_later(id, delay),
             Verdict::End(state) => {
                 child.spec.node.status.set_state(state);
                 if child.dynamic && state == State::Stopped {
@@ -324,6 +339,19 @@ impl Supervision {
                 }
             }
         }
+    }
+
+    /// Starts the next incarnation after `delay`, and not before everything of the last one is gone.
+    fn launch_later(&mut self, id: &str, delay: Duration) {
+        let Some(child) = self.children.get_mut(id) else { return };
+        child.spec.node.status.set_state(State::BackingOff);
+        let (generation, lifetime, me) = (child.generation, child.lifetime.clone(), self.me.clone());
+        let id = id.to_owned();
+        tokio::spawn(async move {
+            // Two incarnations never overlap, not even by an effect.
+            tokio::join!(lifetime.ended(), tokio::time::sleep(delay));
+            let _ = me.cast(Msg::Launch { id, generation });
+        });
     }
 
     /// Dynamic children stop at once, together; then the others, in reverse, one after the other.

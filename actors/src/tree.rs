@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use serde::Serialize;
 
+use crate::events::Feed;
 use crate::status::{Histogram, LastFailure, State, Status};
 
 /// How many children of one supervisor a snapshot shows; the rest are counted.
@@ -21,11 +22,12 @@ pub(crate) struct Node {
     children: Mutex<IndexMap<String, Arc<Node>>>,
     /// Processing times of dynamic children, which come and go, summed by kind.
     kinds: Mutex<IndexMap<&'static str, Arc<Histogram>>>,
+    pub(crate) feed: Feed,
 }
 
 impl Node {
     pub(crate) fn worker(status: Arc<Status>) -> Self {
-        Self { status, children: Mutex::default(), kinds: Mutex::default() }
+        Self { status, children: Mutex::default(), kinds: Mutex::default(), feed: Feed::default() }
     }
 
     pub(crate) fn supervisor() -> Self {
@@ -60,6 +62,16 @@ impl Node {
         Snapshot { totals: survey.totals, unwell: survey.unwell, tree }
     }
 
+    /// The node at `path`, as its status names it: also one that a snapshot has no room for.
+    pub(crate) fn find(self: &Arc<Self>, path: &str) -> Option<Arc<Node>> {
+        let mut node = Arc::clone(self);
+        for id in below(self.status.path(), path)? {
+            let next = node.children.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()?;
+            node = next;
+        }
+        Some(node)
+    }
+
     fn view(&self, survey: &mut Survey) -> ActorView {
         let complaint = survey.examine(&self.status);
         let mut children: Vec<_> =
@@ -81,6 +93,13 @@ impl Node {
         view.kinds = kinds.iter().map(|(kind, times)| KindView { kind, processing: Processing::of(times) }).collect();
         view
     }
+}
+
+/// The ids that lead from a supervisor to what is at `path`; none for itself.
+pub(crate) fn below<'a>(supervisor: &str, path: &'a str) -> Option<impl Iterator<Item = &'a str>> {
+    let rest = path.strip_prefix(supervisor)?;
+    let ids = if rest.is_empty() { None } else { Some(rest.strip_prefix('/')?.split('/')) };
+    Some(ids.into_iter().flatten())
 }
 
 fn complaint_of(status: &Status) -> Option<String> {

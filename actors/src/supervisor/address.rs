@@ -1,5 +1,6 @@
 //! How the rest of the program reaches a supervisor.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -8,8 +9,8 @@ use ractor::ActorRef;
 
 use super::Msg;
 use crate::spec::ChildSpec;
-use crate::tree::{Node, Snapshot};
-use crate::{AskError, Reply};
+use crate::tree::{Node, Snapshot, below};
+use crate::{AskError, Events, Reply};
 
 /// How long a supervisor may take to take a child in.
 const ACCEPT_WITHIN: Duration = Duration::from_secs(5);
@@ -49,6 +50,23 @@ pub enum StartChildError {
     Lost,
 }
 
+/// Why nothing is restarted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RestartError {
+    /// There is nothing at that path.
+    #[error("there is no such actor")]
+    Unknown,
+    /// The root, which nobody would start again, and what is never restarted.
+    #[error("it cannot be restarted")]
+    NotRestartable,
+    /// A supervisor on the way is not running, or stopping.
+    #[error("its supervisor is not running")]
+    Refused,
+    /// A supervisor on the way ended meanwhile.
+    #[error("its supervisor has not answered")]
+    Lost,
+}
+
 impl SupervisorAddress {
     /// An address for a supervisor yet to be started.
     pub fn new() -> Self {
@@ -73,6 +91,35 @@ impl SupervisorAddress {
     pub async fn stop_child(&self, id: &str) -> bool {
         let (reply, stopped) = Reply::channel();
         self.tell(Msg::StopChild { id: id.to_owned(), reply }) && stopped.await.unwrap_or(false)
+    }
+
+    /// Ends the actor at `path`, a supervisor with everything below it, and has it started again at once. That uses nothing
+    /// of its budget; one that had failed for good begins with a full one. It has been accepted, not done, when this
+    /// returns; two incarnations never overlap.
+    ///
+    /// # Errors
+    /// See [`RestartError`].
+    pub async fn restart(&self, path: &str) -> Result<(), RestartError> {
+        let Some(ids) = below(self.0.node.status.path(), path) else { return Err(RestartError::Unknown) };
+        let ids: VecDeque<String> = ids.map(str::to_owned).collect();
+        if ids.is_empty() {
+            return Err(RestartError::NotRestartable);
+        }
+        match self.ask(|reply| Msg::Restart { ids, reply }).await {
+            Ok(answer) => answer,
+            Err(AskError::Refused) => Err(RestartError::Refused),
+            Err(AskError::Lost | AskError::Timeout) => Err(RestartError::Lost),
+        }
+    }
+
+    /// What happens to the actors below, from now on.
+    pub fn events(&self) -> Events {
+        self.0.node.feed.listen()
+    }
+
+    /// What is at `path`, and everything below it.
+    pub fn snapshot_of(&self, path: &str) -> Option<Snapshot> {
+        self.0.node.find(path).map(|node| node.snapshot())
     }
 
     /// The supervisor and everything below it, read without asking anybody.

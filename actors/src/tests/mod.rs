@@ -3,6 +3,7 @@
 mod addresses;
 mod batches;
 mod effects;
+mod operators;
 mod snapshots;
 mod stopping;
 mod supervision;
