@@ -30,12 +30,12 @@ async fn main() -> anyhow::Result<ExitCode> {
         let root = warehouse.supervisor.clone();
         children.push(ChildSpec::supervisor(name, &root, warehouse.children(None)));
     }
-    let drain = store_config.base.drain();
-    children.push(service::http::child(listener, routes.or(welcome::routes(&store.app)), drain));
+    let policy = store_config.base.http();
+    children.push(service::http::child(listener, routes.or(welcome::routes(&store.app)), policy));
 
     let system = System::start("bookstore", children).await.map_err(anyhow::Error::msg)?;
     let greeting = tokio::spawn(welcome::greet(system.clone(), config.url(), config.data_dir, store.app));
-    let code = service::run(system, drain).await?;
+    let code = service::run(system, policy.drain).await?;
     greeting.abort();
     Ok(code)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use actors::System;
 use contract::{BookId, demo};
 use service::problem::Problem;
-use service::routes::{Access, HasAuth, Request, Response, Route, Routes};
+use service::routes::{Access, HasAuth, Request, Response, Route, Routes, Settings};
 use store::actors::availability;
 use store::app::App;
 
@@ -19,12 +19,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The page, and 404 for whatever no service answers.
 pub(crate) fn routes(store: &Arc<App>) -> Routes {
-    Routes::new("bookstore", Arc::clone(store), vec![Route::get("/", Access::Anyone, page)])
+    let table = vec![Route::get("/", Access::Anyone, page)];
+    Routes::new("bookstore", Arc::clone(store), table, Settings::default())
 }
 
 async fn page<A: HasAuth>(_: Request<A>) -> Result<Response, Problem> {
     let html = http::HeaderValue::from_static("text/html; charset=utf-8");
-    Ok(Response::bytes(http::StatusCode::OK, html, PAGE))
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+    Ok(Response::bytes(http::StatusCode::OK, html, PAGE).header(http::header::CONTENT_SECURITY_POLICY, policy))
 }
 
 /// Waits until the store has stock to sell, then says what to open.

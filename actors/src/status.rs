@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 /// Where an actor stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[repr(u8)]
 pub enum State {
@@ -41,6 +42,7 @@ impl State {
 
 /// The latest failure of an actor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LastFailure {
     /// When it happened.

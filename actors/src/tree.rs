@@ -140,6 +140,7 @@ impl Survey {
 
 /// The whole tree at one moment.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
     /// Sums over all actors, also those not shown.
@@ -165,6 +166,7 @@ impl Snapshot {
 
 /// Sums over a tree.
 #[derive(Debug, Clone, Default, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// Actors, supervisors among them.
@@ -181,6 +183,7 @@ pub struct Totals {
 
 /// An actor that needs a look.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Unwell {
     /// Where it is.
@@ -193,6 +196,7 @@ pub struct Unwell {
 
 /// One actor at one moment.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ActorView {
     /// Where it is, such as `root/pool/worker`.
@@ -228,6 +232,7 @@ pub struct ActorView {
     pub processing: Option<Processing>,
     /// Its children in order of start, at most [`CHILDREN_SHOWN`]; of more, the unwell ones first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(no_recursion))]
     pub children: Vec<ActorView>,
     /// Children that are not shown.
     #[serde(skip_serializing_if = "is_zero")]
@@ -272,6 +277,7 @@ impl ActorView {
 
 /// A mailbox, in messages.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Mailbox {
     /// Waiting now.
@@ -284,6 +290,7 @@ pub struct Mailbox {
 
 /// The message in hand.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CurrentMessage {
     /// Its name.
@@ -294,6 +301,7 @@ pub struct CurrentMessage {
 
 /// How long messages took, right to within 25 %.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Processing {
     /// Messages measured.
@@ -314,6 +322,7 @@ impl Processing {
 
 /// Dynamic children of one kind.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct KindView {
     /// What sort they are.

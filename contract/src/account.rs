@@ -3,11 +3,12 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{Role, UserId};
 
 /// Body of `POST /auth/register`.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RegisterUser {
     /// The address that names the account, of any case.
@@ -32,7 +33,7 @@ impl fmt::Debug for RegisterUser {
 }
 
 /// Body of `POST /auth/login`.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Login {
     /// The address that names the account, of any case.
@@ -48,7 +49,7 @@ impl fmt::Debug for Login {
 }
 
 /// Answer of `POST /auth/register`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
     /// The account.
@@ -60,7 +61,7 @@ pub struct User {
 }
 
 /// Answer of `POST /auth/login`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggedIn {
     /// The account.

@@ -1,12 +1,13 @@
 //! Books as the store shows them.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::time::{self, Timestamp};
 use crate::{BookId, Money};
 
 /// A book of the catalogue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Book {
     /// The book.
@@ -37,9 +38,11 @@ pub struct Book {
     pub available_stock: i64,
     /// When it was entered.
     #[serde(with = "time")]
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// When it was last changed.
     #[serde(with = "time")]
+    #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
     /// Where copies are; only in `GET /books/:id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,7 +50,7 @@ pub struct Book {
 }
 
 /// Copies of one book in one warehouse, by the store's cache.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BookAvailability {
     /// The warehouse.
@@ -56,5 +59,6 @@ pub struct BookAvailability {
     pub quantity: i64,
     /// When the store last knew it to be true.
     #[serde(with = "time")]
+    #[schema(value_type = String, format = DateTime)]
     pub last_synced: Timestamp,
 }

@@ -1,12 +1,13 @@
 //! A warehouse's inventory.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::BookId;
 use crate::time::{self, Timestamp};
 
 /// One book's stock, as a shipment's answer and its confirmation carry it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StockRow {
     /// The book.
@@ -28,7 +29,7 @@ impl StockRow {
 }
 
 /// One book in `GET /inventory`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InventoryItem {
     /// The book.
@@ -49,6 +50,7 @@ pub struct InventoryItem {
     pub author: Option<String>,
     /// When the row was last changed.
     #[serde(with = "time")]
+    #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
     /// The version of the commit that last changed the row.
     pub version: i64,
@@ -61,7 +63,7 @@ impl From<&InventoryItem> for StockRow {
 }
 
 /// Body of `POST /inventory`: sets a book's stock, entering the book where it is new.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SetStock {
     /// The book.
@@ -79,7 +81,7 @@ pub struct SetStock {
 }
 
 /// Body of `PATCH /inventory/:bookId`: exactly one of the two.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AdjustStock {
     /// The new total on hand.

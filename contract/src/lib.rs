@@ -22,14 +22,14 @@ pub use book::{Book, BookAvailability};
 pub use ids::{BookId, DatabaseId, MalformedId, OrderId, OrderItemId, ShipmentId, ShipmentLogId, UserId, WarehouseId};
 pub use inventory::{AdjustStock, InventoryItem, SetStock, StockRow};
 pub use money::{MalformedMoney, Money};
-pub use order::{Confirmation, Order, OrderItem, OrderLine, Payment, PaymentRequest, PlaceOrder, Shipment};
+pub use order::{Confirmation, Confirmed, Order, OrderItem, OrderLine, Payment, PaymentRequest, PlaceOrder, Shipment};
 pub use problem::{FieldError, Problem};
 pub use shipment::{ShipmentLine, ShipmentLogEntry, ShipmentReceipt, ShipmentRequest, Shortfall, VoidReceipt};
 pub use status::{Breaker, OrderStatus, PaymentStatus, Role, ShipmentStatus, UnknownName, WarehouseHealth};
 pub use time::Timestamp;
 pub use warehouse::{
-    Readiness, ReconcileReport, ReconcileResult, Registered, Registration, WarehouseHealthReport, WarehouseInfo,
-    WarehouseView,
+    Health, Readiness, ReconcileReport, ReconcileResult, Registered, Registration, WarehouseHealthReport,
+    WarehouseInfo, WarehouseView,
 };
 
 /// Response header of `GET /inventory`: the warehouse's version counter, read in the same snapshot as the rows.

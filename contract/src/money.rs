@@ -9,6 +9,9 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// An amount in US dollars, held in cents.
 ///
@@ -100,6 +103,16 @@ impl<'de> Deserialize<'de> for Money {
         Box::<RawValue>::deserialize(deserializer)?.get().parse().map_err(D::Error::custom)
     }
 }
+
+impl PartialSchema for Money {
+    fn schema() -> RefOr<Schema> {
+        let amount =
+            ObjectBuilder::new().schema_type(Type::Number).description(Some("US dollars, two decimals at most"));
+        amount.multiple_of(Some(0.01)).examples([serde_json::json!(14.99)]).into()
+    }
+}
+
+impl ToSchema for Money {}
 
 #[cfg(test)]
 mod tests {

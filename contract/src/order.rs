@@ -1,6 +1,7 @@
 //! Orders: what a customer asks for and what the store shows of it.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::time::{self, Timestamp};
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// Body of `POST /orders`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlaceOrder {
     /// What to buy; lines of the same book are added up.
@@ -20,7 +21,7 @@ pub struct PlaceOrder {
 }
 
 /// One line of an order as the customer asks for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderLine {
     /// The book.
@@ -30,7 +31,7 @@ pub struct OrderLine {
 }
 
 /// How a customer wants to pay.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentRequest {
     /// The means; `credit_card` where absent.
@@ -42,7 +43,7 @@ pub struct PaymentRequest {
 }
 
 /// An order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Order {
     /// The order.
@@ -64,9 +65,11 @@ pub struct Order {
     pub fulfillment_warehouse: Option<String>,
     /// When it was accepted.
     #[serde(with = "time")]
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// When it left.
     #[serde(with = "time::option", default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub shipped_at: Option<Timestamp>,
     /// Why it stands where it does, where that needs a word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,7 +77,7 @@ pub struct Order {
 }
 
 /// One line of an order, with what the book was called and cost then.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderItem {
     /// The line.
@@ -92,7 +95,7 @@ pub struct OrderItem {
 }
 
 /// The payment of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Payment {
     /// The means.
@@ -104,7 +107,7 @@ pub struct Payment {
 }
 
 /// One shipment of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Shipment {
     /// The shipment.
@@ -117,17 +120,19 @@ pub struct Shipment {
     pub items: Vec<ShipmentLine>,
     /// When it left.
     #[serde(with = "time::option", default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub shipped_at: Option<Timestamp>,
 }
 
 /// Body of `POST /orders/:id/status`: a warehouse tells the store that a shipment has left.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Confirmation {
     /// Only `SHIPPED` is taken.
     pub status: OrderStatus,
     /// When it left.
     #[serde(with = "time")]
+    #[schema(value_type = String, format = DateTime)]
     pub shipped_at: Timestamp,
     /// The warehouse it left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,4 +143,13 @@ pub struct Confirmation {
     /// The books' rows as the commit left them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stock: Option<Vec<StockRow>>,
+}
+
+/// Answer of `POST /orders/:id/status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Confirmed {
+    /// The order.
+    pub id: OrderId,
+    /// `SHIPPED`.
+    pub status: OrderStatus,
 }

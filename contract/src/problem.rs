@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::{DatabaseId, Shortfall, StockRow};
 
@@ -41,6 +42,10 @@ pub const METHOD_NOT_ALLOWED: &str = "urn:bookstore:problem:method-not-allowed";
 pub const BODY_TOO_LARGE: &str = "urn:bookstore:problem:body-too-large";
 /// A body that does not say it is JSON.
 pub const UNSUPPORTED_MEDIA_TYPE: &str = "urn:bookstore:problem:unsupported-media-type";
+/// A write upon a version that is no longer the latest.
+pub const PRECONDITION_FAILED: &str = "urn:bookstore:problem:precondition-failed";
+/// More than this client may ask in this time: come back after `Retry-After`.
+pub const TOO_MANY_REQUESTS: &str = "urn:bookstore:problem:too-many-requests";
 /// Starting, stopping or shedding load: nothing was done, come back.
 pub const UNAVAILABLE: &str = "urn:bookstore:problem:unavailable";
 /// It may or may not have happened: look it up before repeating it.
@@ -49,7 +54,7 @@ pub const OUTCOME_UNKNOWN: &str = "urn:bookstore:problem:outcome-unknown";
 pub const INTERNAL: &str = "urn:bookstore:problem:internal";
 
 /// A problem as it goes on the wire.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// A stable name, one of the constants of this module.
@@ -102,7 +107,7 @@ impl Problem {
 }
 
 /// The `error` member of the older API.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorMember {
     /// What happened.
     pub message: String,
@@ -111,7 +116,7 @@ pub struct ErrorMember {
 }
 
 /// One wrong member of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldError {
     /// The path of the member, like `items[0].quantity`.
     pub field: String,

@@ -1,12 +1,13 @@
 //! Shipments: what the store asks of a warehouse and what it is told.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::time::{self, Timestamp};
 use crate::{BookId, DatabaseId, OrderId, ShipmentId, ShipmentLogId, StockRow};
 
 /// Body of `POST /shipments` at a warehouse.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ShipmentRequest {
     /// The order it is for.
@@ -22,7 +23,7 @@ pub struct ShipmentRequest {
 }
 
 /// One line of a shipment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ShipmentLine {
     /// The book.
@@ -34,7 +35,7 @@ pub struct ShipmentLine {
 }
 
 /// Answer of `POST /shipments`: it has left.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ShipmentReceipt {
     /// The order it is for.
@@ -47,6 +48,7 @@ pub struct ShipmentReceipt {
     pub shipped: bool,
     /// When it left.
     #[serde(with = "time")]
+    #[schema(value_type = String, format = DateTime)]
     pub shipped_at: Timestamp,
     /// The books' rows as the commit left them.
     pub stock: Vec<StockRow>,
@@ -55,7 +57,7 @@ pub struct ShipmentReceipt {
 }
 
 /// Answer of `POST /shipments/:id/void`: it will never leave.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VoidReceipt {
     /// The shipment.
@@ -67,7 +69,7 @@ pub struct VoidReceipt {
 }
 
 /// A book of which there are too few copies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Shortfall {
     /// The book.
@@ -79,7 +81,7 @@ pub struct Shortfall {
 }
 
 /// One line of `GET /shipments`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ShipmentLogEntry {
     /// The line.
@@ -96,5 +98,6 @@ pub struct ShipmentLogEntry {
     pub quantity: i64,
     /// When they left.
     #[serde(with = "time")]
+    #[schema(value_type = String, format = DateTime)]
     pub shipped_at: Timestamp,
 }

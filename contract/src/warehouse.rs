@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::time::{self, Timestamp};
 use crate::{Breaker, DatabaseId, WarehouseHealth, WarehouseId};
 
 /// Body of `POST /warehouses/register` at the store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Registration {
     /// The warehouse's name.
@@ -22,7 +23,7 @@ pub struct Registration {
 }
 
 /// Answer of `POST /warehouses/register`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Registered {
     /// The warehouse.
@@ -34,20 +35,21 @@ pub struct Registered {
 }
 
 /// Answer of a warehouse's `GET /health`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WarehouseHealthReport {
     /// `healthy`.
     pub status: String,
     /// The warehouse's clock.
     #[serde(with = "time")]
+    #[schema(value_type = String, format = DateTime)]
     pub timestamp: Timestamp,
     /// The identity of its database.
     pub database_id: DatabaseId,
 }
 
 /// Answer of a warehouse's `GET /info`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WarehouseInfo {
     /// Its name.
@@ -65,7 +67,7 @@ pub struct WarehouseInfo {
 }
 
 /// A warehouse as the store's `GET /warehouses` shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WarehouseView {
     /// The warehouse.
@@ -85,12 +87,15 @@ pub struct WarehouseView {
     pub status_reason: Option<String>,
     /// When a probe last succeeded.
     #[serde(with = "time::option", default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub last_seen: Option<Timestamp>,
     /// When it last registered.
     #[serde(with = "time")]
+    #[schema(value_type = String, format = DateTime)]
     pub last_registered: Timestamp,
     /// When its whole inventory was last pulled.
     #[serde(with = "time::option", default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub last_pulled_at: Option<Timestamp>,
     /// The circuit breaker before it.
     pub breaker: Breaker,
@@ -101,7 +106,7 @@ pub struct WarehouseView {
 }
 
 /// Answer of `POST /inventory/reconcile`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReconcileReport {
     /// A summary.
@@ -111,7 +116,7 @@ pub struct ReconcileReport {
 }
 
 /// What one warehouse's pull came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReconcileResult {
     /// The warehouse.
@@ -129,8 +134,17 @@ pub struct ReconcileResult {
     pub error: Option<String>,
 }
 
+/// Answer of the store's `GET /health`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// `ok`.
+    pub status: String,
+    /// Which service it is.
+    pub service: String,
+}
+
 /// Answer of `GET /ready`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Readiness {
     /// `ready` or `unavailable`.
     pub status: String,

@@ -11,12 +11,14 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actors::{Actor, Address, ChildSpec, Closing, Context, EffectError, Failure};
 use http::header::{self, HeaderValue};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,16 +26,20 @@ use hyper_util::service::TowerToHyperService;
 use strum::IntoStaticStr;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::Layer as _;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate as _, SizeAbove};
 
-use crate::routes::Routes;
+use crate::routes::{Connection, Routes};
 
-/// Connections at once. What comes beyond waits in the listener's backlog.
-const CONNECTIONS: usize = 4_096;
-/// How long a client may take for a request's head, and how long a connection may be idle: longer than the 90 s for which
-/// proxies keep theirs, so that it is the proxy that closes it.
-const HEAD_WITHIN: Duration = Duration::from_secs(120);
+/// The most headers of a request, and the most bytes of its head.
+const HEADERS: usize = 100;
+const HEAD_BYTES: usize = 64 * 1024;
+/// Answers below this are sent as they are: compressing them would cost more than it saves.
+const COMPRESS_FROM: u16 = 1_024;
 /// How long busy clients have to notice that their connection closes.
 const NOTICE: Duration = Duration::from_millis(500);
 /// How long a connection must have been quiet to be closed in a stop: a new one that has brought no request yet is about
@@ -56,20 +62,46 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// The server as the child `http`. `drain` is the limit for the whole service's stop, of which requests get four fifths.
-pub fn child(listener: TcpListener, routes: Routes, drain: Duration) -> ChildSpec {
-    spec(&Address::new(MAILBOX), listener, routes, drain)
+/// What the server allows its clients.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Connections at once. What comes beyond waits in the listener's backlog.
+    pub connections: usize,
+    /// How long a client may take for a request's head, and how long a connection may be idle. Longer than the 90 s for
+    /// which proxies keep theirs, so that it is the proxy that closes it.
+    pub head_within: Duration,
+    /// How long a client may take nothing of an answer that waits for it.
+    pub write_within: Duration,
+    /// The limit for the whole service's stop, of which requests get four fifths.
+    pub drain: Duration,
 }
 
-fn spec(address: &Address<Msg>, listener: TcpListener, routes: Routes, drain: Duration) -> ChildSpec {
-    let limit = drain * 4 / 5;
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            connections: 4_096,
+            head_within: Duration::from_secs(120),
+            write_within: Duration::from_secs(30),
+            drain: Duration::from_secs(25),
+        }
+    }
+}
+
+/// The server as the child `http`.
+pub fn child(listener: TcpListener, routes: Routes, policy: Policy) -> ChildSpec {
+    spec(&Address::new(MAILBOX), listener, routes, policy)
+}
+
+fn spec(address: &Address<Msg>, listener: TcpListener, routes: Routes, policy: Policy) -> ChildSpec {
+    let limit = policy.drain * 4 / 5;
     let args = Args {
         listener: Arc::new(Mutex::new(Some(listener))),
         routes,
         limit,
+        policy,
         connections: Connections {
             open: TaskTracker::new(),
-            slots: Arc::new(Semaphore::new(CONNECTIONS)),
+            slots: Arc::new(Semaphore::new(policy.connections)),
             closing: CancellationToken::new(),
             finish: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -87,6 +119,7 @@ struct Args {
     listener: Arc<Mutex<Option<TcpListener>>>,
     routes: Routes,
     limit: Duration,
+    policy: Policy,
     connections: Connections,
 }
 
@@ -195,10 +228,14 @@ async fn accept_until(listener: &tokio::net::TcpListener, args: &Args, stop: imp
 fn admit(stream: TcpStream, slot: Option<OwnedSemaphorePermit>, args: &Args) {
     // An answer is one write: there is nothing that a delay could collect.
     let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(warp::service(args.routes.clone().into_filter()));
+    let peer = stream.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let big = DefaultPredicate::new().and(SizeAbove::new(COMPRESS_FROM));
+    let routes = warp::service(args.routes.clone().into_filter());
+    let service = TowerToHyperService::new(CompressionLayer::new().compress_when(big).layer(routes));
     let (closing, activity) = (args.connections.closing.clone(), Arc::new(Activity::now()));
     let seen = Arc::clone(&activity);
-    let answer = service_fn(move |request| {
+    let answer = service_fn(move |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(Connection { peer, closing: closing.clone() });
         let (answer, closing, seen) = (service.call(request), closing.clone(), Arc::clone(&seen));
         seen.touch();
         async move {
@@ -210,10 +247,14 @@ fn admit(stream: TcpStream, slot: Option<OwnedSemaphorePermit>, args: &Args) {
             Ok::<_, Infallible>(response)
         }
     });
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(args.policy.write_within));
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
-        .serve_connection(TokioIo::new(stream), answer);
+        .header_read_timeout(args.policy.head_within)
+        .max_headers(HEADERS)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(Box::pin(stream)), answer);
     args.connections.open.spawn(hold(http, slot, activity, args.connections.clone()));
 }
 
@@ -247,14 +288,16 @@ impl Activity {
     }
 }
 
+type Io = TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>;
+
 /// Serves one connection to its end.
 async fn hold<S>(
-    http: http1::Connection<TokioIo<TcpStream>, S>,
+    http: http1::Connection<Io, S>,
     slot: Option<OwnedSemaphorePermit>,
     activity: Arc<Activity>,
     connections: Connections,
 ) where
-    S: hyper::service::HttpService<hyper::body::Incoming, ResBody: 'static>,
+    S: hyper::service::HttpService<Incoming, ResBody: 'static>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     <S::ResBody as hyper::body::Body>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
@@ -294,7 +337,7 @@ mod tests {
     use super::*;
     use crate::accounts::Accounts;
     use crate::config::Secret;
-    use crate::routes::{Access, HasAuth, Request, Response, Route};
+    use crate::routes::{Access, HasAuth, Request, Response, Route, Settings};
 
     struct App {
         accounts: Accounts,
@@ -329,8 +372,8 @@ mod tests {
         let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let address = Address::new(MAILBOX);
-        let routes = Routes::new("test", Arc::clone(&app), table);
-        let http = spec(&address, listener, routes, Duration::from_secs(5));
+        let routes = Routes::new("test", Arc::clone(&app), table, Settings::default());
+        let http = spec(&address, listener, routes, Policy { drain: Duration::from_secs(5), ..Policy::default() });
         let system = System::start("test", vec![http]).await.unwrap();
         system.started().await;
 

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod database;
 pub mod http;
+pub mod openapi;
 pub mod problem;
 pub mod queries;
 pub mod routes;

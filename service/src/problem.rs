@@ -54,6 +54,24 @@ impl Problem {
         Self::new(kind, StatusCode::CONFLICT, title, detail)
     }
 
+    /// 412: the thing is no longer what the client saw.
+    pub fn precondition_failed(detail: impl fmt::Display) -> Self {
+        Self::new(kind::PRECONDITION_FAILED, StatusCode::PRECONDITION_FAILED, "Precondition failed", detail)
+    }
+
+    /// 415, naming what the body may be.
+    pub fn unsupported_media_type(expected: impl fmt::Display) -> Self {
+        let detail = format!("The body must be {expected}.");
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self::new(kind::UNSUPPORTED_MEDIA_TYPE, status, "Unsupported media type", detail)
+    }
+
+    /// 429 with `Retry-After`.
+    pub fn too_many_requests(detail: impl fmt::Display, retry_after_seconds: u64) -> Self {
+        Self::new(kind::TOO_MANY_REQUESTS, StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail)
+            .header(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds.max(1)))
+    }
+
     /// 422, naming every wrong member.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let detail = errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect::<Vec<_>>();

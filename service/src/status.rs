@@ -26,11 +26,14 @@ pub trait HasStatus: HasAuth {
 /// `GET /ready`, for anybody: 200 when the database can be used and every actor right below the root is running, else 503.
 pub fn ready_route<A: HasStatus>() -> Route<A> {
     Route::get("/ready", Access::Anyone, |request: Request<A>| async move { Ok(ready(&*request.app)) })
+        .summary("Whether this service can be used")
+        .answers::<Readiness>(200, "Ready")
+        .answers::<Readiness>(503, "Not ready: the checks say why")
 }
 
 /// `GET /actors`: the whole tree, live.
 pub fn actors_route<A: HasStatus>(access: Access) -> Route<A> {
-    Route::get("/actors", access, actors)
+    Route::get("/actors", access, actors).summary("The tree of actors, live").answers::<Snapshot>(200, "The tree")
 }
 
 async fn actors<A: HasStatus>(request: Request<A>) -> Result<Response, Problem> {

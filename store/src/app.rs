@@ -88,7 +88,7 @@ impl App {
         });
         let root = app.root.clone();
         let app = Arc::new(app);
-        let routes = Routes::with_origins("store", Arc::clone(&app), http::table(), config.base.cors_origins());
+        let routes = Routes::new("store", Arc::clone(&app), http::table(), config.base.routes());
         Ok(Built { app, root, children, routes })
     }
 }
@@ -97,7 +97,7 @@ impl Built {
     /// Adds the server as the last child.
     #[must_use]
     pub fn with_http(mut self, listener: TcpListener, config: &Config) -> Self {
-        self.children.push(service::http::child(listener, self.routes.clone(), config.base.drain()));
+        self.children.push(service::http::child(listener, self.routes.clone(), config.base.http()));
         self
     }
 }

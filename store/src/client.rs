@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 use service::config::Secret;
+use service::routes::Trace;
 
 use crate::domain::delivery::{self, Delivery};
 use crate::domain::pull::Snapshot;
@@ -49,8 +50,8 @@ pub trait WarehouseApi: Send + Sync + 'static {
     fn health(&self) -> BoxFuture<'static, Result<WarehouseHealthReport, CallError>>;
     /// `GET /inventory`: all of it at one version.
     fn inventory(&self) -> BoxFuture<'static, Result<Snapshot, CallError>>;
-    /// `POST /shipments`.
-    fn ship(&self, request: &ShipmentRequest, request_id: Option<&str>) -> BoxFuture<'static, Delivery>;
+    /// `POST /shipments`, for the sake of a client's request where it is known.
+    fn ship(&self, request: &ShipmentRequest, trace: Option<&Trace>) -> BoxFuture<'static, Delivery>;
 }
 
 /// Makes the client of the warehouse at an internal URL.
@@ -111,11 +112,11 @@ impl WarehouseApi for HttpWarehouse {
         .boxed()
     }
 
-    fn ship(&self, request: &ShipmentRequest, request_id: Option<&str>) -> BoxFuture<'static, Delivery> {
+    fn ship(&self, request: &ShipmentRequest, trace: Option<&Trace>) -> BoxFuture<'static, Delivery> {
         let url = format!("{}/shipments", self.base);
         let mut call = self.client.post(url).bearer_auth(self.secret.expose()).json(request);
-        if let Some(request_id) = request_id {
-            call = call.header("x-request-id", request_id);
+        if let Some(trace) = trace {
+            call = call.headers(trace.headers());
         }
         let request = request.clone();
         async move {

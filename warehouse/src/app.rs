@@ -136,7 +136,7 @@ impl App {
             database,
             supervisor: supervisor.clone(),
         });
-        let routes = Routes::with_origins("warehouse", Arc::clone(&app), http::table(), base.cors_origins());
+        let routes = Routes::new("warehouse", Arc::clone(&app), http::table(), base.routes());
         Ok(Built { app, routes, supervisor, before_http, after_http })
     }
 }

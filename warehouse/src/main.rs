@@ -12,13 +12,13 @@ use warehouse::config::Config;
 async fn main() -> anyhow::Result<ExitCode> {
     let config = Config::load()?;
     telemetry::init(config.base.log_format);
-    let (address, drain) = (config.base.listen(), config.base.drain());
+    let (address, policy) = (config.base.listen(), config.base.http());
     let listener = service::http::bind(address).with_context(|| format!("cannot listen at {address}"))?;
     tracing::info!(warehouse = config.warehouse.warehouse_name, %address, "starting");
 
     let built = App::build(config)?;
-    let http = service::http::child(listener, built.routes.clone(), drain);
+    let http = service::http::child(listener, built.routes.clone(), policy);
     let root = built.supervisor.clone();
     let system = System::start_at("warehouse", &root, built.children(Some(http))).await.map_err(anyhow::Error::msg)?;
-    Ok(service::run(system, drain).await?)
+    Ok(service::run(system, policy.drain).await?)
 }

@@ -8,7 +8,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::{ConfigError, Secret, blank_is_none};
-use crate::routes::client;
+use crate::http;
+use crate::routes::{self, Limits, client};
 
 /// Defaults of [`Base`], each with a comment: the first of the texts given to [`super::Source::read`].
 pub const BASE: &str = include_str!("base.toml");
@@ -38,6 +39,14 @@ pub struct Base {
     cors_origins: String,
     trusted_proxies: String,
     pub log_format: LogFormat,
+    max_connections: usize,
+    max_requests: usize,
+    max_event_streams: usize,
+    max_body_kib: usize,
+    max_body_memory_mib: usize,
+    body_timeout_seconds: u64,
+    idle_timeout_seconds: u64,
+    write_timeout_seconds: u64,
 }
 
 /// How log lines look.
@@ -65,6 +74,16 @@ impl Base {
         check("database_readers", (1..=1_000).contains(&self.database_readers), "must be 1 to 1000")?;
         check("statement_timeout_ms", self.statement_timeout_ms > 0, "must be at least 1")?;
         client::networks(&self.trusted_proxies).map_err(|error| ConfigError::invalid("trusted_proxies", error))?;
+        let count = |key, value: usize| check(key, (1..=1_000_000).contains(&value), "must be 1 to 1000000");
+        count("max_connections", self.max_connections)?;
+        count("max_requests", self.max_requests)?;
+        count("max_event_streams", self.max_event_streams)?;
+        count("max_body_kib", self.max_body_kib)?;
+        count("max_body_memory_mib", self.max_body_memory_mib)?;
+        let seconds = |key, value: u64| check(key, (1..=3_600).contains(&value), "must be 1 to 3600");
+        seconds("body_timeout_seconds", self.body_timeout_seconds)?;
+        seconds("idle_timeout_seconds", self.idle_timeout_seconds)?;
+        seconds("write_timeout_seconds", self.write_timeout_seconds)?;
         self.database_url().map(|_| ())
     }
 
@@ -81,6 +100,28 @@ impl Base {
     /// How long a stop may take.
     pub fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
+    }
+
+    /// What the server allows its clients.
+    pub fn http(&self) -> http::Policy {
+        http::Policy {
+            connections: self.max_connections,
+            head_within: Duration::from_secs(self.idle_timeout_seconds),
+            write_within: Duration::from_secs(self.write_timeout_seconds),
+            drain: self.drain(),
+        }
+    }
+
+    /// What the routes are served under.
+    pub fn routes(&self) -> routes::Settings {
+        let limits = Limits {
+            in_flight: self.max_requests,
+            event_streams: self.max_event_streams,
+            body_memory: self.max_body_memory_mib * 1024 * 1024,
+            body: self.max_body_kib * 1024,
+            body_within: Duration::from_secs(self.body_timeout_seconds),
+        };
+        routes::Settings { origins: self.cors_origins(), trusted_proxies: self.trusted_proxies(), limits }
     }
 
     /// The origins that browsers may call from; none is any.

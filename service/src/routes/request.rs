@@ -1,18 +1,20 @@
 //! What a handler gets.
 
+use std::net::IpAddr;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
 use contract::Role;
-use contract::problem as kind;
+use http::Method;
 use http::header::{self, HeaderMap};
-use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use super::body::{BodyStream, Whole};
+use super::conditional;
+use super::trace::Trace;
 use crate::accounts::Account;
 use crate::problem::Problem;
 
@@ -40,11 +42,14 @@ pub struct Request<A> {
     pub method: Method,
     /// The headers.
     pub headers: HeaderMap,
-    /// The request's id, as the answer's `x-request-id` carries it.
-    pub id: String,
+    /// Its id and its place in a trace.
+    pub trace: Trace,
+    /// Where it comes from.
+    pub client: IpAddr,
     pub(super) params: Vec<(String, String)>,
     pub(super) query: String,
-    pub(super) body: Bytes,
+    pub(super) body: Whole,
+    pub(super) stream: Mutex<Option<BodyStream>>,
 }
 
 /// A page of a list.
@@ -122,14 +127,31 @@ impl<A> Request<A> {
     /// 415 when it is not said to be JSON, 400 when it is none, 422 naming the first member of a wrong type.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         self.expect_json_type()?;
-        let mut deserializer = serde_json::Deserializer::from_slice(&self.body);
+        let mut deserializer = serde_json::Deserializer::from_slice(&self.body.bytes);
         let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| self.explain(&error))?;
         deserializer.end().map_err(Problem::malformed)?;
-        match nul_in(&self.body) {
+        match nul_in(&self.body.bytes) {
             None => Ok(value),
             // PostgreSQL keeps every text but one with this character.
             Some(field) => Err(Problem::invalid_field(field, "must not contain the character NUL")),
         }
+    }
+
+    /// The body as it arrives, on routes that stream it; none once it has been taken.
+    pub fn take_body(&self) -> Option<BodyStream> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The media type of the body, in lower case and without parameters.
+    pub fn media_type(&self) -> String {
+        let said = self.header(header::CONTENT_TYPE.as_str()).unwrap_or_default();
+        said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// The opaque parts of the tags in `If-Match`: the write is to be made only upon one of them. None where the client
+    /// does not care, which `*` says too.
+    pub fn if_match(&self) -> Option<Vec<String>> {
+        conditional::tags(&self.headers, header::IF_MATCH).filter(|tags| tags.iter().all(|tag| tag != "*"))
     }
 
     /// A header, where it is there and text.
@@ -154,25 +176,20 @@ impl<A> Request<A> {
     }
 
     fn expect_json_type(&self) -> Result<(), Problem> {
-        let said = self.header(header::CONTENT_TYPE.as_str()).unwrap_or_default();
-        let essence = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let essence = self.media_type();
         if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
             return Ok(());
         }
-        Err(Problem::new(
-            kind::UNSUPPORTED_MEDIA_TYPE,
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "Unsupported media type",
-            "The body must be application/json.",
-        ))
+        Err(Problem::unsupported_media_type("application/json"))
     }
 
     /// JSON that does not fit names where; a body that is not JSON at all says only that, wherever the reader stopped.
     fn explain(&self, error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
-        let is_json =
-            std::str::from_utf8(&self.body).is_ok() && serde_json::from_slice::<IgnoredAny>(&self.body).is_ok();
+        let is_json = std::str::from_utf8(&self.body.bytes).is_ok()
+            && serde_json::from_slice::<IgnoredAny>(&self.body.bytes).is_ok();
         if !is_json {
-            let detail = if self.body.is_empty() { "The body is empty.".to_owned() } else { error.inner().to_string() };
+            let detail =
+                if self.body.bytes.is_empty() { "The body is empty.".to_owned() } else { error.inner().to_string() };
             return Problem::malformed(detail);
         }
         let message = error.inner().to_string();

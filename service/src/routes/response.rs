@@ -5,13 +5,17 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::Stream;
 use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt as _};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 use warp::Reply as _;
 
+use super::conditional;
+use super::events::{self, Event};
+use super::limits::Load;
 use crate::problem::Problem;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -27,6 +31,8 @@ pub struct Response {
 enum Body {
     Whole(Bytes),
     Stream(SyncStream),
+    /// Yet to be given its place among the open streams.
+    Events(BoxStream<'static, Event>),
 }
 
 impl Response {
@@ -75,10 +81,21 @@ impl Response {
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        use futures_util::StreamExt as _;
         let chunks = chunks.map(|chunk| chunk.map_err(|error| Box::new(error) as StreamError)).boxed();
         let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, JSON)]);
         Self { status: StatusCode::OK, headers, body: Body::Stream(SyncStream(Mutex::new(chunks))) }
+    }
+
+    /// 200 with server-sent events. What keeps the stream open and bounded is seen to: it ends with its events, or when the
+    /// service stops.
+    pub fn events(events: impl Stream<Item = Event> + Send + 'static) -> Self {
+        let headers = HeaderMap::from_iter([
+            (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            // Without this, nginx keeps events back until it has some kilobytes of them.
+            (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+        ]);
+        Self { status: StatusCode::OK, headers, body: Body::Events(events.boxed()) }
     }
 
     /// Sets a header; a value that HTTP cannot carry is left out.
@@ -97,6 +114,37 @@ impl Response {
         self.status
     }
 
+    /// Gives a stream of events its place; any other answer stays as it is.
+    ///
+    /// # Errors
+    /// 503 when too many are open.
+    pub(super) fn opened(mut self, load: &Load, closing: CancellationToken) -> Result<Self, Problem> {
+        if let Body::Events(events) = self.body {
+            let bytes = events::bytes(events, closing, load.stream()?);
+            self.body = Body::Stream(SyncStream(Mutex::new(bytes.map(|chunk| Ok(chunk?)).boxed())));
+        }
+        Ok(self)
+    }
+
+    /// Names a good answer's body, unless the handler did, and leaves it out where the client has the same already.
+    pub(super) fn revalidated(mut self, request: &HeaderMap) -> Self {
+        let Body::Whole(bytes) = &self.body else { return self };
+        if self.status != StatusCode::OK {
+            return self;
+        }
+        if !self.headers.contains_key(header::ETAG) {
+            let tag = conditional::tag_of(bytes);
+            self = self.header(header::ETAG, &tag);
+        }
+        let tag = self.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).unwrap_or_default();
+        if conditional::is_known(request, tag) {
+            self.status = StatusCode::NOT_MODIFIED;
+            self.headers.remove(header::CONTENT_TYPE);
+            self.body = Body::Whole(Bytes::new());
+        }
+        self
+    }
+
     pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.headers
     }
@@ -105,6 +153,7 @@ impl Response {
         let mut response = match self.body {
             Body::Whole(bytes) => warp::reply::Response::new(bytes.into()),
             Body::Stream(stream) => warp::reply::stream(stream).into_response(),
+            Body::Events(_) => warp::reply::Response::default(),
         };
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;

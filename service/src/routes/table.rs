@@ -1,31 +1,45 @@
 //! The folded table: finds the route, lets the caller in, reads the body, runs the handler, and finishes every answer.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use contract::problem as kind;
 use futures_util::{FutureExt as _, Stream};
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
+use ipnet::IpNet;
 use tracing::Instrument as _;
 use warp::Buf;
 
+use super::body::Whole;
 use super::cors::Cors;
-use super::{HasAuth, Request, Response, Route, auth, body};
+use super::limits::Load;
+use super::trace::REQUEST_ID;
+use super::{Connection, HasAuth, Request, Response, Route, Settings, Trace, auth, body, client, security};
 use crate::problem::Problem;
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub(super) struct Table<A> {
     service: &'static str,
     app: Arc<A>,
     paths: matchit::Router<Vec<Route<A>>>,
     cors: Cors,
+    trusted_proxies: Vec<IpNet>,
+    load: Load,
+}
+
+/// All of a request but its body.
+pub(super) struct Head {
+    pub(super) method: Method,
+    /// Below the mount.
+    pub(super) path: String,
+    pub(super) query: String,
+    pub(super) headers: HeaderMap,
+    pub(super) connection: Connection,
 }
 
 impl<A: HasAuth> Table<A> {
-    pub(super) fn new(service: &'static str, app: Arc<A>, routes: Vec<Route<A>>, cors: Cors) -> Self {
+    pub(super) fn new(service: &'static str, app: Arc<A>, routes: Vec<Route<A>>, settings: Settings) -> Self {
         let mut by_path: Vec<(&'static str, Vec<Route<A>>)> = Vec::new();
         for route in routes {
             match by_path.iter_mut().find(|(path, _)| *path == route.path) {
@@ -43,37 +57,35 @@ impl<A: HasAuth> Table<A> {
                 panic!("the route table cannot have {path}: {error}");
             }
         }
-        Self { service, app, paths, cors }
+        let Settings { origins, trusted_proxies, limits } = settings;
+        Self { service, app, paths, cors: Cors(origins), trusted_proxies, load: Load::new(limits) }
     }
 
-    /// Answers one request; `tail` is its path below the mount, without a slash before it.
-    pub(super) async fn answer<B: Buf, E>(
+    /// Answers one request.
+    pub(super) async fn answer<B: Buf + Send + 'static, E: Send + 'static>(
         &self,
-        method: Method,
-        tail: &str,
-        query: String,
-        headers: HeaderMap,
-        body: impl Stream<Item = Result<B, E>> + Send,
+        head: Head,
+        body: impl Stream<Item = Result<B, E>> + Send + 'static,
     ) -> warp::reply::Response {
         let began = Instant::now();
-        let path = format!("/{tail}");
-        let found = self.paths.at(&path).ok();
+        let found = self.paths.at(&head.path).ok();
         let route = found.as_ref().and_then(|found| found.value.first()).map_or("", |route| route.path);
-        let id = request_id(&headers);
+        let trace = Trace::of(&head.headers);
         let span = tracing::info_span!(
             "request",
             service = self.service,
-            id,
-            %method,
+            id = trace.request_id(),
+            trace = trace.trace_id(),
+            method = %head.method,
             route,
             status = tracing::field::Empty,
             duration_ms = tracing::field::Empty,
         );
         let mut response = async {
             let answer = match &found {
-                Some(found) => self.dispatch(found, &method, query, &headers, &id, body).await,
+                Some(found) => self.dispatch(found, &head, &trace, body).await,
                 None => {
-                    body::discard(&headers, body).await;
+                    body::discard(&head.headers, body).await;
                     Err(Problem::not_found("There is nothing here."))
                 }
             };
@@ -91,27 +103,28 @@ impl<A: HasAuth> Table<A> {
         }
         .instrument(span)
         .await;
-        self.cors.apply(&headers, &mut response);
-        if let Ok(id) = HeaderValue::from_str(&id) {
+        self.cors.apply(&head.headers, &mut response);
+        security::apply(&head, &mut response);
+        if let Ok(id) = HeaderValue::from_str(trace.request_id()) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
         response.into_warp()
     }
 
-    async fn dispatch<B: Buf, E>(
+    async fn dispatch<B: Buf + Send + 'static, E: Send + 'static>(
         &self,
         found: &matchit::Match<'_, '_, &Vec<Route<A>>>,
-        method: &Method,
-        query: String,
-        headers: &HeaderMap,
-        id: &str,
-        body: impl Stream<Item = Result<B, E>> + Send,
+        head: &Head,
+        trace: &Trace,
+        body: impl Stream<Item = Result<B, E>> + Send + 'static,
     ) -> Result<Response, Problem> {
+        let Head { method, headers, connection, .. } = head;
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
         let Some(route) = found.value.iter().find(|route| route.method == *wanted) else {
             body::discard(headers, body).await;
             return other_method(found.value, method, headers);
         };
+        let client = client::client(connection.peer, headers, &self.trusted_proxies);
         let caller = match auth::authorize(&*self.app, route.access, headers).await {
             Ok(caller) => caller,
             Err(problem) => {
@@ -119,26 +132,51 @@ impl<A: HasAuth> Table<A> {
                 return Err(problem);
             }
         };
-        let body = body::read(headers, body).await?;
-        let params = found.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
-        let request = Request {
+        let limit = route.body_limit.unwrap_or(self.load.limits.body);
+        let mut request = Request {
             app: Arc::clone(&self.app),
             caller,
             method: wanted.clone(),
             headers: headers.clone(),
-            id: id.to_owned(),
-            params,
-            query,
-            body,
+            trace: trace.clone(),
+            client,
+            params: found.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect(),
+            query: head.query.clone(),
+            body: Whole::default(),
+            stream: Mutex::default(),
         };
-        match AssertUnwindSafe(async { (route.handler)(request).await }).catch_unwind().await {
-            Ok(answer) => answer,
+        if route.streams_body {
+            if let Err(problem) = route.expect_media_type(&request) {
+                body::discard(headers, body).await;
+                return Err(problem);
+            }
+            request.stream = Mutex::new(Some(body::stream(headers, limit, &self.load.limits, body)?));
+        } else {
+            request.body = body::read(headers, limit, &self.load.limits, self.load.memory(), body).await?;
+        }
+        // Not before the body is here: who sends slowly must not take the place of who is to be answered.
+        let _place = self.load.enter()?;
+        let answer = match AssertUnwindSafe(async { (route.handler)(request).await }).catch_unwind().await {
+            Ok(answer) => answer?.opened(&self.load, connection.closing.clone())?,
             Err(panic) => {
                 let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
                 let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-                Err(Problem::internal(format!("a handler panicked: {text}")))
+                return Err(Problem::internal(format!("a handler panicked: {text}")));
             }
+        };
+        Ok(if route.is_safe() { answer.revalidated(headers) } else { answer })
+    }
+}
+
+impl<A> Route<A> {
+    fn expect_media_type(&self, request: &Request<A>) -> Result<(), Problem> {
+        let said = request.media_type();
+        let mut taken = self.description.body.iter().map(|(media_type, _)| *media_type);
+        if taken.any(|media_type| media_type == said) {
+            return Ok(());
         }
+        let taken: Vec<_> = self.description.body.iter().map(|(media_type, _)| *media_type).collect();
+        Err(Problem::unsupported_media_type(taken.join(" or ")))
     }
 }
 
@@ -195,11 +233,4 @@ fn other_method<A>(routes: &[Route<A>], method: &Method, headers: &HeaderMap) ->
     }
     response.headers_mut().insert(header::ALLOW, allow);
     Ok(response)
-}
-
-/// The caller's id for the request where it is short and plain, so that a chain of services can be followed by one.
-fn request_id(headers: &HeaderMap) -> String {
-    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
-    let plain = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-    given.filter(plain).map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
 }

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use service::accounts::{Accounts, NewAccount};
 use service::config::Secret;
 use service::database::Database;
-use service::routes::{Access, Caller, HasAuth, Request, Response, Route, Routes};
+use service::http::Policy;
+use service::routes::{Access, Caller, HasAuth, Request, Response, Route, Routes, Settings};
 use service::status::{HasStatus, actors_route, ready_route};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -49,6 +50,10 @@ impl HasStatus for App {
     fn supervisor(&self) -> &SupervisorAddress {
         &self.supervisor
     }
+}
+
+fn draining(seconds: u64) -> Policy {
+    Policy { drain: Duration::from_secs(seconds), ..Policy::default() }
 }
 
 type Answer = Result<Response, service::problem::Problem>;
@@ -157,11 +162,11 @@ impl Server {
         });
         let listener = service::http::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        let routes = mount(Routes::new("test", Arc::clone(&app), table()));
+        let routes = mount(Routes::new("test", Arc::clone(&app), table(), Settings::default()));
         let children = vec![
             app.database.child(store_schema()),
             app.accounts.child(&app.database),
-            service::http::child(listener, routes, Duration::from_secs(10)),
+            service::http::child(listener, routes, draining(10)),
         ];
         let system = System::start_at("test", &app.supervisor, children).await.unwrap();
         assert!(system.started().await);
@@ -568,8 +573,8 @@ async fn a_request_that_takes_longer_than_the_stop_may_is_dropped() {
     });
     let listener = service::http::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}/slow", listener.local_addr().unwrap());
-    let routes = Routes::new("test", Arc::clone(&app), table());
-    let http = service::http::child(listener, routes, Duration::from_secs(1));
+    let routes = Routes::new("test", Arc::clone(&app), table(), Settings::default());
+    let http = service::http::child(listener, routes, draining(1));
     let system = System::start("test", vec![http]).await.unwrap();
     let slow = tokio::spawn(reqwest::Client::builder().no_proxy().build().unwrap().post(url).send());
     app.began.notified().await;

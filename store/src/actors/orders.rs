@@ -13,6 +13,7 @@ use ::actors::{
 };
 use contract::{Confirmation, Order, OrderId, Shipment, Shortfall};
 use service::clock;
+use service::routes::Trace;
 use strum::IntoStaticStr;
 
 use super::saga::{self, Fulfillment, Peers, Seed};
@@ -65,8 +66,8 @@ pub enum Msg {
     Place {
         /// What.
         request: Box<Request>,
-        /// The id of the client's request, to be passed on.
-        request_id: String,
+        /// The client's request, to be passed on.
+        trace: Trace,
         /// What became of it. An ask that is lost or times out may have placed it.
         reply: Reply<Result<Placed, Unplaced>>,
     },
@@ -178,7 +179,7 @@ impl Actor for Orders {
 
     async fn handle(&self, msg: Msg, state: &mut State, ctx: &mut Context<Msg>) -> Result<(), Failure> {
         match msg {
-            Msg::Place { request, request_id, reply } => state.place(*request, request_id, reply, ctx),
+            Msg::Place { request, trace, reply } => state.place(*request, trace, reply, ctx),
             Msg::Accepted { order, result } => state.accepted(order, result),
             Msg::WaitOver { order } => state.answer(order, Ok(Placed::Open)),
             Msg::SagaEnded { order, shortfalls } => state.ended(*order, shortfalls),
@@ -210,7 +211,7 @@ impl State {
     fn place(
         &mut self,
         request: Request,
-        request_id: String,
+        trace: Trace,
         reply: Reply<Result<Placed, Unplaced>>,
         ctx: &mut Context<Msg>,
     ) {
@@ -221,7 +222,7 @@ impl State {
         self.placing.insert(order);
         let timer = ctx.send_after(self.args.wait, Msg::WaitOver { order });
         self.waiters.insert(order, Waiter { reply, timer });
-        let work = place::place(self.args.clone(), request, request_id);
+        let work = place::place(self.args.clone(), request, trace);
         ctx.effect(place::WITHIN, work, move |outcome| {
             let result = outcome.unwrap_or_else(|error| Err(Unplaced::Unknown(error.to_string())));
             Msg::Accepted { order, result }

@@ -12,6 +12,7 @@ use contract::{Order, OrderId, ShipmentId, ShipmentRequest, Shortfall, StockRow,
 use serde_json::json;
 use service::clock;
 use service::queries::Reader;
+use service::routes::Trace;
 use strum::IntoStaticStr;
 
 use super::journal::{self, Entry, Written};
@@ -55,8 +56,8 @@ pub struct Seed {
     pub order: Order,
     /// Its saga as accepted.
     pub saga: Saga,
-    /// The id of the client's request that placed it, to be passed on.
-    pub request_id: Option<String>,
+    /// The client's request that placed it, to be passed on.
+    pub trace: Option<Trace>,
 }
 
 /// What every start is given.
@@ -117,7 +118,7 @@ pub struct State {
     excluded: Vec<WarehouseId>,
     /// What a rejected order was short of.
     shortfalls: Vec<Shortfall>,
-    request_id: Option<String>,
+    trace: Option<Trace>,
 }
 
 /// The actor.
@@ -131,8 +132,8 @@ impl Actor for Fulfillment {
 
     async fn start(&self, args: Args, ctx: &mut Context<Msg>) -> Result<State, Failure> {
         let seed = args.seed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (order, saga, seq, request_id) = match seed {
-            Some(seed) => (seed.order, seed.saga, 0, seed.request_id),
+        let (order, saga, seq, trace) = match seed {
+            Some(seed) => (seed.order, seed.saga, 0, seed.trace),
             None => read_back(&args).await?,
         };
         if fault::ENABLED {
@@ -150,7 +151,7 @@ impl Actor for Fulfillment {
             confirming: Vec::new(),
             excluded: Vec::new(),
             shortfalls: Vec::new(),
-            request_id,
+            trace,
         })
     }
 
@@ -181,7 +182,7 @@ impl Actor for Fulfillment {
     }
 }
 
-async fn read_back(args: &Args) -> Result<(Order, Saga, i64, Option<String>), Failure> {
+async fn read_back(args: &Args) -> Result<(Order, Saga, i64, Option<Trace>), Failure> {
     let id = args.order;
     let read = args.peers.reader.read("saga.resume", move |db| async move {
         Ok(db::orders::find(&db, id).await?.zip(db::sagas::find(&db, id).await?))
@@ -338,7 +339,7 @@ impl State {
     fn ship(&self, ctx: &mut Context<Msg>) {
         let (registry, warehouse, shipment) =
             (self.args.peers.registry.clone(), self.saga.warehouse, self.saga.shipment);
-        let (order_id, items, request_id) = (self.order.id, order::contents(&self.order), self.request_id.clone());
+        let (order_id, items, trace) = (self.order.id, order::contents(&self.order), self.trace.clone());
         let call = async move {
             let known = match registry.ask(ASK_WITHIN, |reply| registry::Msg::Find { id: warehouse, reply }).await {
                 Ok(Some(known)) => known,
@@ -347,7 +348,7 @@ impl State {
             };
             let database_id = Some(known.database_id);
             let request = ShipmentRequest { order_id, shipment_id: Some(shipment), database_id, items };
-            let ask = known.dispatcher.ask(SHIP_WITHIN, |reply| dispatcher::Msg::Ship { request, request_id, reply });
+            let ask = known.dispatcher.ask(SHIP_WITHIN, |reply| dispatcher::Msg::Ship { request, trace, reply });
             match ask.await {
                 Ok(delivery) => delivery,
                 Err(AskError::Refused) => Delivery::NeverSent { reason: "the dispatcher is down or full".to_owned() },

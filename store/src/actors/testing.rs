@@ -1,5 +1,6 @@
 //! Stand-ins for the actors and services that an actor under test talks to.
 
+use service::routes::Trace;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -146,7 +147,7 @@ impl WarehouseApi for Fake {
         (self.inventory)(self.pulls.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn ship(&self, request: &ShipmentRequest, _: Option<&str>) -> BoxFuture<'static, Delivery> {
+    fn ship(&self, request: &ShipmentRequest, _: Option<&Trace>) -> BoxFuture<'static, Delivery> {
         let mut shipped = self.shipped.lock().expect("no panic");
         let answer = (self.ship)(shipped.len());
         shipped.push(request.clone());

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use contract::{DatabaseId, OrderId, ShipmentId, problem};
 use futures_util::future::join_all;
+use http::HeaderMap;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -79,14 +80,14 @@ fn receipt() -> Value {
 #[tokio::test]
 async fn ships_with_the_secret_and_the_request_id_and_reads_the_receipt() {
     let (url, mut requests) = server(http(200, "", &receipt().to_string())).await;
-    let Delivery::Shipped(shipped) = api(&url).ship(&request(), Some("of-a-client")).await else {
-        panic!("not shipped")
-    };
+    let trace = Trace::of(&HeaderMap::from_iter([("x-request-id".parse().unwrap(), "of-a-client".parse().unwrap())]));
+    let Delivery::Shipped(shipped) = api(&url).ship(&request(), Some(&trace)).await else { panic!("not shipped") };
     assert_eq!((shipped.stock[0].available(), shipped.stock[0].version), (3, 9));
     let sent = requests.recv().await.unwrap();
     assert!(sent.starts_with("POST /warehouses/alpha/shipments HTTP/1.1\r\n"), "{sent}");
+    let parent = format!("traceparent: 00-{}-", trace.trace_id());
     for header in
-        ["authorization: Bearer s3cret\r\n", "x-request-id: of-a-client\r\n", "content-type: application/json"]
+        ["authorization: Bearer s3cret\r\n", "x-request-id: of-a-client\r\n", &parent, "content-type: application/json"]
     {
         assert!(sent.contains(header), "{sent}");
     }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use ::actors::AskError;
 use contract::problem as kind;
-use contract::{Confirmation, Order, OrderId, OrderStatus, PlaceOrder, Role, Shortfall};
+use contract::{Confirmation, Confirmed, Order, OrderId, OrderStatus, PlaceOrder, Role, Shortfall};
 use serde::Deserialize;
 use service::problem::{Problem, Validation};
 use service::routes::{Request, Response};
+use utoipa::IntoParams;
 
 use crate::actors::orders::{ConfirmError, Msg, Placed, Unplaced};
 use crate::app::App;
@@ -27,8 +28,8 @@ pub(super) async fn place(request: Request<App>) -> Result<Response, Problem> {
     // Made here, so that whatever happens to the answer, the order can be looked for.
     let id = OrderId::new();
     let wanted = order::Request::new(id, user, &body.items, body.payment).map_err(Problem::invalid)?;
-    let (app, request_id) = (&request.app, request.id.clone());
-    let question = |reply| Msg::Place { request: Box::new(wanted), request_id, reply };
+    let (app, trace) = (&request.app, request.trace.clone());
+    let question = |reply| Msg::Place { request: Box::new(wanted), trace, reply };
     match app.addresses.orders.ask(app.order_wait + GRACE, question).await {
         Ok(Ok(Placed::Shipped(order))) => Ok(Response::created(&*order, Some(&location(id)))),
         Ok(Ok(Placed::Rejected { shortfalls, .. })) => Err(rejected(id, shortfalls)),
@@ -70,8 +71,9 @@ async fn look_up(app: &App, id: OrderId) -> Result<Response, Problem> {
     }
 }
 
-#[derive(Deserialize)]
-struct ListQuery {
+#[derive(Deserialize, IntoParams)]
+pub(super) struct ListQuery {
+    /// Only orders that stand here.
     status: Option<OrderStatus>,
 }
 
@@ -120,7 +122,7 @@ pub(super) async fn confirm(request: Request<App>) -> Result<Response, Problem> 
         .finish()?;
     let question = |reply| Msg::Confirm { order, confirmation, reply };
     match request.app.addresses.orders.ask(CONFIRM_WITHIN, question).await? {
-        Ok(()) => Ok(Response::ok(&serde_json::json!({ "id": order, "status": OrderStatus::Shipped }))),
+        Ok(()) => Ok(Response::ok(&Confirmed { id: order, status: OrderStatus::Shipped })),
         Err(ConfirmError::UnknownOrder) => Err(unknown("There is no such order.")),
         Err(ConfirmError::NotInstructed) => Err(unknown("The order was never given to this warehouse so.")),
         Err(ConfirmError::Ambiguous) => {

@@ -99,7 +99,7 @@ pub async fn put_off(
 }
 
 /// What is in the outbox.
-#[derive(Clone, Debug, Default, PartialEq, Eq, FromQueryResult, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, FromQueryResult, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// Confirmations that wait for their next try.
@@ -107,6 +107,7 @@ pub struct Summary {
     /// Those that the store refused.
     pub parked: i64,
     /// When the earliest is due.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub next_attempt_at: Option<Timestamp>,
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use service::problem::Problem;
 use service::routes::{Request, Response};
 use service::status::HasStatus as _;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::db::outbox::{self, Summary};
@@ -15,8 +16,9 @@ use crate::db::outbox::{self, Summary};
 /// The tree is shown without the outbox when that cannot be read at once.
 const READ_WITHIN: Duration = Duration::from_secs(1);
 
-#[derive(Serialize)]
-struct View {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ActorsAndOutbox)]
+pub(super) struct View {
     #[serde(flatten)]
     snapshot: Snapshot,
     outbox: Option<Summary>,

@@ -9,6 +9,7 @@ use sea_orm::DbErr;
 use serde::Deserialize;
 use service::problem::{Problem, Validation};
 use service::routes::{Caller, Request, Response};
+use utoipa::IntoParams;
 
 use super::shipments::ask_stock;
 use crate::actors::stock;
@@ -24,8 +25,9 @@ const PIECE: usize = 64 * 1024;
 /// Characters of a title, an author or a reason.
 const TEXT: usize = 500;
 
-#[derive(Deserialize)]
-struct ListQuery {
+#[derive(Deserialize, IntoParams)]
+pub(super) struct ListQuery {
+    /// Only what changed after this version of the inventory.
     since: Option<i64>,
 }
 

@@ -6,7 +6,11 @@ mod health;
 mod inventory;
 mod shipments;
 
-use contract::Role;
+use contract::{
+    AdjustStock, InventoryItem, LoggedIn, Login, RegisterUser, Role, SetStock, ShipmentLogEntry, ShipmentReceipt,
+    ShipmentRequest, User, VoidReceipt, WarehouseHealthReport, WarehouseInfo,
+};
+use service::openapi;
 use service::routes::{Access, Route};
 use service::status::ready_route;
 
@@ -16,19 +20,60 @@ const STAFF: &[Role] = &[Role::WarehouseStaff];
 
 /// Every URL, who may use it, and who answers.
 pub fn table() -> Vec<Route<App>> {
-    vec![
-        Route::get("/health", Access::Bearer, health::health),
+    let table = vec![
+        Route::get("/health", Access::Bearer, health::health)
+            .summary("Whether this warehouse is well, and which database it has")
+            .answers::<WarehouseHealthReport>(200, "It is well"),
         ready_route(),
-        Route::get("/info", Access::Anyone, health::info),
-        Route::post("/auth/register", Access::Roles(STAFF), accounts::register),
-        Route::post("/auth/login", Access::Anyone, accounts::login),
-        Route::get("/inventory", Access::BearerOr(STAFF), inventory::list),
-        Route::post("/inventory", Access::Roles(STAFF), inventory::enter),
-        Route::get("/inventory/:bookId", Access::BearerOr(STAFF), inventory::one),
-        Route::patch("/inventory/:bookId", Access::Roles(STAFF), inventory::adjust),
-        Route::get("/shipments", Access::Roles(STAFF), shipments::list),
-        Route::post("/shipments", Access::Bearer, shipments::ship),
-        Route::post("/shipments/:id/void", Access::Bearer, shipments::void),
-        Route::get("/actors", Access::Roles(STAFF), actors::tree),
-    ]
+        Route::get("/info", Access::Anyone, health::info)
+            .summary("This warehouse in figures")
+            .answers::<WarehouseInfo>(200, "The figures"),
+        Route::post("/auth/register", Access::Roles(STAFF), accounts::register)
+            .summary("Make a staff account")
+            .accepts::<RegisterUser>()
+            .answers::<User>(201, "The account")
+            .refuses(409, "The address has an account"),
+        Route::post("/auth/login", Access::Anyone, accounts::login)
+            .summary("Check an account's password")
+            .accepts::<Login>()
+            .answers::<LoggedIn>(200, "It is right")
+            .refuses(401, "Wrong address or password"),
+        Route::get("/inventory", Access::BearerOr(STAFF), inventory::list)
+            .summary("What there is: a page for staff, the whole for the store")
+            .query::<inventory::ListQuery>()
+            .paged()
+            .answers_list::<InventoryItem>(200, "Books with their stock"),
+        Route::post("/inventory", Access::Roles(STAFF), inventory::enter)
+            .summary("Set a book's stock, entering the book where it is new")
+            .accepts::<SetStock>()
+            .answers::<InventoryItem>(201, "The book's stock")
+            .refuses(409, "The stock would be out of bounds"),
+        Route::get("/inventory/:bookId", Access::BearerOr(STAFF), inventory::one)
+            .summary("A book's stock")
+            .answers::<InventoryItem>(200, "The book's stock"),
+        Route::patch("/inventory/:bookId", Access::Roles(STAFF), inventory::adjust)
+            .summary("Change a book's stock: to a total, or by a difference")
+            .accepts::<AdjustStock>()
+            .answers::<InventoryItem>(200, "The book's stock")
+            .refuses(409, "The stock would be out of bounds"),
+        Route::get("/shipments", Access::Roles(STAFF), shipments::list)
+            .summary("What has left, newest first")
+            .query::<shipments::LogQuery>()
+            .paged()
+            .answers_list::<ShipmentLogEntry>(200, "A page of it"),
+        Route::post("/shipments", Access::Bearer, shipments::ship)
+            .summary("Ship everything, or nothing")
+            .details("Idempotent by `shipmentId`: the first outcome is final, and is answered again.")
+            .accepts::<ShipmentRequest>()
+            .answers::<ShipmentReceipt>(200, "Shipped, now or before")
+            .refuses(409, "Too few copies, voided, or known with other items"),
+        Route::post("/shipments/:id/void", Access::Bearer, shipments::void)
+            .summary("Make sure that a shipment never leaves")
+            .answers::<VoidReceipt>(200, "It never will")
+            .refuses(409, "It has left"),
+        Route::get("/actors", Access::Roles(STAFF), actors::tree)
+            .summary("The tree of actors, live, and the outbox")
+            .answers::<actors::View>(200, "The tree"),
+    ];
+    openapi::documented("Bookstore: warehouse", "Stock, and shipping it.", table)
 }

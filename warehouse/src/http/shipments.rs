@@ -9,6 +9,7 @@ use http::header::LINK;
 use serde::Deserialize;
 use service::problem::{Problem, Validation};
 use service::routes::{Request, Response};
+use utoipa::IntoParams;
 
 use crate::actors::stock::{self, Answered};
 use crate::app::App;
@@ -106,14 +107,22 @@ pub(super) async fn void(request: Request<App>) -> Result<Response, Problem> {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
-struct LogQuery {
+pub(super) struct LogQuery {
+    /// Not before this.
     #[serde(with = "time::option", default)]
+    #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
+    /// Before this.
     #[serde(with = "time::option", default)]
+    #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
+    /// Only of this book.
+    #[param(value_type = Option<Uuid>)]
     book_id: Option<BookId>,
+    /// Only for this order.
+    #[param(value_type = Option<Uuid>)]
     order_id: Option<OrderId>,
 }
 

@@ -151,9 +151,9 @@ impl House {
 
         let listener = service::http::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (drain, store) = (config.base.drain(), Arc::new(Store::default()));
+        let (policy, store) = (config.base.http(), Arc::new(Store::default()));
         let built = App::build_with(config, Arc::new(Held(Arc::clone(&store)))).unwrap();
-        let http = service::http::child(listener, built.routes.clone(), drain);
+        let http = service::http::child(listener, built.routes.clone(), policy);
         let (app, root) = (Arc::clone(&built.app), built.supervisor.clone());
         let system = System::start_at("warehouse", &root, built.children(Some(http))).await.unwrap();
         assert!(system.started().await, "{:?}", system.ended().await);

@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use contract::{FieldError, Order, OrderItemId, ShipmentId, Shortfall, Timestamp};
 use serde_json::json;
 use service::clock;
+use service::routes::Trace;
 
 use super::{Args, Seed, saga_of};
 use crate::actors::{availability, catalog, journal, saga};
@@ -51,7 +52,7 @@ pub enum Unplaced {
     Unknown(String),
 }
 
-pub(super) async fn place(args: Args, request: Request, request_id: String) -> Result<Address<saga::Msg>, Unplaced> {
+pub(super) async fn place(args: Args, request: Request, trace: Trace) -> Result<Address<saga::Msg>, Unplaced> {
     let books = request.lines.iter().map(|line| line.book_id).collect();
     let ask = args.catalog.ask(ASK_WITHIN, |reply| catalog::Msg::Prices { books, reply });
     let books = ask.await.map_err(|_| Unplaced::Busy)?;
@@ -69,7 +70,7 @@ pub(super) async fn place(args: Args, request: Request, request_id: String) -> R
     // R9: the allocation may have been lost with a restart of `availability` meanwhile.
     let (id, warehouse, lines) = (order.id, choice.warehouse, lines(&request));
     let _ = args.peers.availability.tell(availability::Msg::Assert { order: id, warehouse, lines });
-    let seed = Seed { order, saga, request_id: Some(request_id) };
+    let seed = Seed { order, saga, trace: Some(trace) };
     let (address, spec) = saga_of(&args, id, Some(seed));
     // Accepted all the same if this is refused: the sweep starts it.
     let _ = args.sagas.start_child(spec).await;

@@ -6,6 +6,7 @@ use contract::{
     UserId, WarehouseId,
 };
 use futures_util::future::BoxFuture;
+use http::HeaderMap;
 use sea_orm::ConnectionTrait as _;
 use service::database::Database;
 use service::queries::Reader;
@@ -191,7 +192,7 @@ fn request(quantity: u32) -> Request {
 
 impl Bench {
     async fn place(&self, request: Request) -> Result<Placed, Unplaced> {
-        let msg = |reply| Msg::Place { request: Box::new(request), request_id: "r".to_owned(), reply };
+        let msg = |reply| Msg::Place { request: Box::new(request), trace: Trace::of(&HeaderMap::new()), reply };
         self.orders.ask(LONG * 2, msg).await.unwrap()
     }
 

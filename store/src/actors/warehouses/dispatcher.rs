@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ::actors::{Actor, Address, Closing, Context, EffectError, Failure, Reply};
 use contract::{DatabaseId, ShipmentRequest, WarehouseId};
+use service::routes::Trace;
 use strum::IntoStaticStr;
 
 use super::monitor::Unwell;
@@ -57,7 +58,7 @@ pub enum Msg {
         /// What.
         request: ShipmentRequest,
         /// The id of the client's request that this is for, to be passed on.
-        request_id: Option<String>,
+        trace: Option<Trace>,
         /// What became of this call. Lost, or no reply in time, is unknown.
         reply: Reply<Delivery>,
     },
@@ -81,7 +82,7 @@ pub enum Msg {
 
 struct Call {
     request: ShipmentRequest,
-    request_id: Option<String>,
+    trace: Option<Trace>,
     reply: Reply<Delivery>,
 }
 
@@ -112,7 +113,7 @@ impl Actor for Dispatcher {
 
     async fn handle(&self, msg: Msg, state: &mut State, ctx: &mut Context<Msg>) -> Result<(), Failure> {
         match msg {
-            Msg::Ship { request, request_id, reply } => state.take(Call { request, request_id, reply }, ctx),
+            Msg::Ship { request, trace, reply } => state.take(Call { request, trace, reply }, ctx),
             Msg::Answered { delivery, reply } => {
                 state.in_flight -= 1;
                 state.observe(&delivery, ctx);
@@ -159,8 +160,8 @@ impl State {
 
     fn send(&mut self, call: Call, ctx: &mut Context<Msg>) {
         self.in_flight += 1;
-        let Call { request, request_id, reply } = call;
-        let work = self.args.api.ship(&request, request_id.as_deref());
+        let Call { request, trace, reply } = call;
+        let work = self.args.api.ship(&request, trace.as_ref());
         ctx.effect(self.args.policy.timeout, work, move |result| {
             let unknown = |error: EffectError| Delivery::Unknown { reason: format!("the call {error}") };
             Msg::Answered { delivery: result.unwrap_or_else(unknown), reply }

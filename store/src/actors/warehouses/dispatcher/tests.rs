@@ -39,7 +39,7 @@ impl Bench {
         let (order_id, shipment_id) = (OrderId::new(), Some(ShipmentId::new()));
         let request = ShipmentRequest { order_id, shipment_id, database_id: Some(database_id()), items: vec![] };
         Box::pin(async move {
-            let ask = dispatcher.ask(SECOND * 60, |reply| Msg::Ship { request, request_id: None, reply });
+            let ask = dispatcher.ask(SECOND * 60, |reply| Msg::Ship { request, trace: None, reply });
             ask.await.expect("an answer")
         })
     }
@@ -160,9 +160,10 @@ async fn a_restart_loses_the_calls_and_begins_closed() {
     bench.breaker().await;
     let request = ShipmentRequest { order_id: OrderId::new(), shipment_id: None, database_id: None, items: vec![] };
     let dispatcher = bench.dispatcher.clone();
-    let ask = tokio::spawn(async move {
-        dispatcher.ask(SECOND * 60, |reply| Msg::Ship { request, request_id: None, reply }).await
-    });
+    let ask =
+        tokio::spawn(
+            async move { dispatcher.ask(SECOND * 60, |reply| Msg::Ship { request, trace: None, reply }).await },
+        );
     tokio::time::sleep(SECOND).await;
     bench.dispatcher.kill();
     assert_eq!(ask.await.unwrap(), Err(::actors::AskError::Lost));

@@ -118,7 +118,7 @@ impl Bench {
         let known = self.registry.ask(SECOND, |reply| Msg::Find { id: warehouse, reply }).await.unwrap().unwrap();
         let order_id = OrderId::new();
         let request = ShipmentRequest { order_id, shipment_id: None, database_id: None, items: vec![] };
-        let ask = |reply| dispatcher::Msg::Ship { request, request_id: None, reply };
+        let ask = |reply| dispatcher::Msg::Ship { request, trace: None, reply };
         known.dispatcher.ask(SECOND * 10, ask).await.unwrap()
     }
 }
@@ -164,7 +164,7 @@ async fn r20_a_warehouse_that_moved_gets_new_actors_at_the_same_addresses() {
     kit::until("it ships from there", SECOND * 20, async || {
         let known = bench.registry.ask(SECOND, |reply| Msg::Find { id: alpha, reply }).await.unwrap().unwrap();
         let request = ShipmentRequest { order_id: OrderId::new(), shipment_id: None, database_id: None, items: vec![] };
-        let ask = known.dispatcher.ask(SECOND * 5, |reply| dispatcher::Msg::Ship { request, request_id: None, reply });
+        let ask = known.dispatcher.ask(SECOND * 5, |reply| dispatcher::Msg::Ship { request, trace: None, reply });
         match ask.await {
             Ok(Delivery::Shipped(_)) => Ok(()),
             other => Err(format!("{other:?}")),
