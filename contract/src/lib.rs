@@ -17,7 +17,7 @@ mod status;
 pub mod time;
 mod warehouse;
 
-pub use account::{LoggedIn, Login, RegisterUser, User};
+pub use account::{ChangePassword, LoggedIn, Login, RegisterUser, User};
 pub use book::{Book, BookAvailability};
 pub use ids::{BookId, DatabaseId, MalformedId, OrderId, OrderItemId, ShipmentId, ShipmentLogId, UserId, WarehouseId};
 pub use inventory::{AdjustStock, InventoryItem, SetStock, StockRow};

@@ -358,7 +358,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_kill_closes_neither_the_listener_nor_a_connection() {
-        let (accounts, secret) = (Accounts::new(1, 4), Secret::new("s"));
+        let (accounts, secret) = (Accounts::new(1, 4, Default::default()), Secret::new("s"));
         let app = Arc::new(App { accounts, secret, began: Notify::new(), go_on: Notify::new() });
         let slow = |request: Request<App>| async move {
             request.app.began.notify_one();

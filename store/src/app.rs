@@ -32,6 +32,7 @@ pub struct App {
     database: Database,
     root: SupervisorAddress,
     secret: Secret,
+    previous_secret: Option<Secret>,
 }
 
 /// A store yet to be started.
@@ -70,12 +71,13 @@ impl App {
         let database = Database::new(Settings::new("bookstore store", &config.base)?);
         let app = Self {
             addresses: Addresses::new(bound),
-            accounts: Accounts::new(bound, config.base.bcrypt_cost),
+            accounts: Accounts::new(bound, config.base.bcrypt_cost, config.base.login_limits()),
             reader: Reader::new(bound),
             order_wait: config.store.order_wait(),
             database,
             root: SupervisorAddress::new(),
             secret: config.base.service_secret.clone(),
+            previous_secret: config.base.previous_secret().cloned(),
         };
         let children = actors::children(Parts {
             config,
@@ -117,6 +119,10 @@ impl HasAuth for App {
 
     fn service_secret(&self) -> &Secret {
         &self.secret
+    }
+
+    fn previous_service_secret(&self) -> Option<&Secret> {
+        self.previous_secret.as_ref()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use service::config::{BASE, Base, ConfigError, Secret, Source, blank_is_none};
+use service::config::{BASE, Base, ConfigError, Secret, Source, blank_is_none, check_password};
 
 use crate::actors::warehouses;
 use crate::actors::warehouses::{dispatcher, monitor};
@@ -67,7 +67,7 @@ impl Config {
     /// The first key that cannot work.
     pub fn from_source(source: &Source) -> Result<Self, ConfigError> {
         let config = Self { base: source.extract()?, store: source.extract()? };
-        config.base.validate()?;
+        config.base.validate(config.store.seed_demo)?;
         config.store.validate()?;
         Ok(config)
     }
@@ -147,7 +147,8 @@ impl Store {
         check("dispatch_concurrency", (1..=10_000).contains(&self.dispatch_concurrency), "must be 1 to 10000")?;
         check("breaker_failures", self.breaker_failures > 0, "must be at least 1")?;
         let (email, password) = (self.admin_email.is_some(), !self.admin_password.is_empty());
-        check("admin_password", email == password, "must be set together with ADMIN_EMAIL")
+        check("admin_password", email == password, "must be set together with ADMIN_EMAIL")?;
+        check_password("admin_password", &self.admin_password, self.seed_demo)
     }
 }
 
@@ -157,7 +158,7 @@ mod tests {
 
     fn config(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let source = Source::defaults(&[BASE, DEFAULTS]).unwrap();
-        let needed = [("service_secret", "s"), ("database_url", "sqlite::memory:")];
+        let needed = [("service_secret", "6f1c0a9de7b24458"), ("database_url", "sqlite::memory:")];
         let pairs = needed.iter().chain(pairs);
         Config::from_source(&pairs.fold(source, |source, (key, value)| source.with(key, value).unwrap()))
     }
@@ -190,6 +191,12 @@ mod tests {
         for (key, value) in table {
             assert_eq!(config(&[(key, value)]).unwrap_err().name, key.to_uppercase());
         }
-        assert!(!format!("{:?}", config(&[("admin_email", "a@b"), ("admin_password", "s3cret")])).contains("s3cret"));
+        let named = config(&[("admin_email", "a@b"), ("admin_password", "admin123")]).unwrap_err().name;
+        assert_eq!(named, "ADMIN_PASSWORD", "the demo's");
+        assert_eq!(config(&[("service_secret", "changeme")]).unwrap_err().name, "SERVICE_SECRET");
+        assert!(config(&[("service_secret", "changeme"), ("seed_demo", "true")]).is_ok());
+        assert!(
+            !format!("{:?}", config(&[("admin_email", "a@b"), ("admin_password", "s3cret-of-us")])).contains("s3cret")
+        );
     }
 }

@@ -32,6 +32,7 @@ pub struct App {
     pub reader: Reader,
     accounts: Accounts,
     service_secret: Secret,
+    previous_secret: Option<Secret>,
     database: Database,
     supervisor: SupervisorAddress,
 }
@@ -43,6 +44,10 @@ impl HasAuth for App {
 
     fn service_secret(&self) -> &Secret {
         &self.service_secret
+    }
+
+    fn previous_service_secret(&self) -> Option<&Secret> {
+        self.previous_secret.as_ref()
     }
 }
 
@@ -95,7 +100,7 @@ impl App {
         let Config { base, warehouse } = config;
         let bound = base.mailbox_bound;
         let database = Database::new(Settings::new(&warehouse.warehouse_name, &base)?);
-        let accounts = Accounts::new(bound, base.bcrypt_cost);
+        let accounts = Accounts::new(bound, base.bcrypt_cost, base.login_limits());
         let reader = Reader::new(bound);
         let (stock, relay, registrar) = (Address::new(bound), Address::new(bound), Address::new(bound));
 
@@ -133,6 +138,7 @@ impl App {
             reader,
             accounts,
             service_secret: base.service_secret.clone(),
+            previous_secret: base.previous_secret().cloned(),
             database,
             supervisor: supervisor.clone(),
         });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use service::config::{BASE, Base, ConfigError, Secret, Source, blank_is_none};
+use service::config::{BASE, Base, ConfigError, Secret, Source, blank_is_none, check_password};
 
 use crate::domain::registration::Policy;
 
@@ -32,8 +32,8 @@ pub struct Warehouse {
     registration_max_retries: u32,
     pub seed_demo: bool,
     #[serde(deserialize_with = "blank_is_none")]
-    staff_email: Option<String>,
-    staff_password: Secret,
+    admin_email: Option<String>,
+    admin_password: Secret,
 }
 
 impl Config {
@@ -51,7 +51,7 @@ impl Config {
     /// The first key that is wrong.
     pub fn from_source(source: &Source) -> Result<Self, ConfigError> {
         let config = Self { base: source.extract()?, warehouse: source.extract()? };
-        config.base.validate()?;
+        config.base.validate(config.warehouse.seed_demo)?;
         config.warehouse.validate()?;
         Ok(config)
     }
@@ -73,10 +73,11 @@ impl Warehouse {
         let interval = self.registration_retry_interval_seconds;
         check("registration_retry_interval_seconds", (1..=3_600).contains(&interval), "must be 1 to 3600")?;
         check(
-            "staff_password",
-            self.staff_email.is_some() != self.staff_password.is_empty(),
-            "must be set where staff_email is, and only there",
-        )
+            "admin_password",
+            self.admin_email.is_some() != self.admin_password.is_empty(),
+            "must be set where ADMIN_EMAIL is, and only there",
+        )?;
+        check_password("admin_password", &self.admin_password, self.seed_demo)
     }
 
     /// Its address for the store.
@@ -94,7 +95,7 @@ impl Warehouse {
 
     /// The first staff account: address and password.
     pub fn staff(&self) -> Option<(&str, &str)> {
-        self.staff_email.as_deref().map(|email| (email, self.staff_password.expose()))
+        self.admin_email.as_deref().map(|email| (email, self.admin_password.expose()))
     }
 }
 
@@ -103,7 +104,8 @@ mod tests {
     use super::*;
 
     fn load(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let good = [("service_secret", "s"), ("database_url", "sqlite::memory:"), ("warehouse_name", "alpha")];
+        let good =
+            [("service_secret", "6f1c0a9de7b24458"), ("database_url", "sqlite::memory:"), ("warehouse_name", "alpha")];
         let source = Source::defaults(&[BASE, DEFAULTS]).unwrap();
         let source = good.iter().chain(pairs).fold(source, |source, (key, value)| source.with(key, value).unwrap());
         Config::from_source(&source)
@@ -126,13 +128,16 @@ mod tests {
             ("warehouse_url", "localhost"),
             ("warehouse_internal_url", "ftp://x"),
             ("registration_retry_interval_seconds", "0"),
-            ("staff_password", "secret"),
+            ("admin_password", "secret"),
         ] {
             assert_eq!(load(&[(key, value)]).unwrap_err().name, key.to_uppercase());
         }
-        assert_eq!(load(&[("staff_email", "a@b.c")]).unwrap_err().name, "STAFF_PASSWORD");
-        let staff = load(&[("staff_email", "a@b.c"), ("staff_password", "secret")]).unwrap();
-        assert_eq!(staff.warehouse.staff(), Some(("a@b.c", "secret")));
-        assert!(!format!("{staff:?}").contains("\"secret\""));
+        assert_eq!(load(&[("admin_email", "a@b.c")]).unwrap_err().name, "ADMIN_PASSWORD");
+        let staff = load(&[("admin_email", "a@b.c"), ("admin_password", "tr0ub4dor&3")]).unwrap();
+        assert_eq!(staff.warehouse.staff(), Some(("a@b.c", "tr0ub4dor&3")));
+        assert!(!format!("{staff:?}").contains("tr0ub4dor"));
+        let named = load(&[("admin_email", "a@b.c"), ("admin_password", "staff123")]).unwrap_err().name;
+        assert_eq!(named, "ADMIN_PASSWORD", "the demo's");
+        assert_eq!(load(&[("service_secret", "changeme")]).unwrap_err().name, "SERVICE_SECRET");
     }
 }

@@ -4,6 +4,7 @@ use contract::FieldError;
 
 use super::NewAccount;
 use super::passwords::MAX_BYTES;
+use crate::config::Secret;
 
 const MIN_PASSWORD_BYTES: usize = 8;
 const MAX_EMAIL_BYTES: usize = 254;
@@ -17,8 +18,8 @@ pub(super) fn check(new: NewAccount) -> Result<NewAccount, Vec<FieldError>> {
     if email.is_none() {
         wrong("email", format!("must be an e-mail address of at most {MAX_EMAIL_BYTES} bytes"));
     }
-    if !(MIN_PASSWORD_BYTES..=MAX_BYTES).contains(&new.password.expose().len()) {
-        wrong("password", format!("must have {MIN_PASSWORD_BYTES} to {MAX_BYTES} bytes"));
+    if let Some(message) = wrong_password(&new.password) {
+        wrong("password", message);
     }
     for (field, name) in [("firstName", &new.first_name), ("lastName", &new.last_name)] {
         let fits =
@@ -31,6 +32,12 @@ pub(super) fn check(new: NewAccount) -> Result<NewAccount, Vec<FieldError>> {
         Some(email) if errors.is_empty() => Ok(NewAccount { email, ..new }),
         _ => Err(errors),
     }
+}
+
+/// What is wrong with a new password, if anything.
+pub(super) fn wrong_password(password: &Secret) -> Option<String> {
+    let fits = (MIN_PASSWORD_BYTES..=MAX_BYTES).contains(&password.expose().len());
+    (!fits).then(|| format!("must have {MIN_PASSWORD_BYTES} to {MAX_BYTES} bytes"))
 }
 
 /// The address as accounts are known by, in lower case. A colon would end it in Basic credentials, so none may have one.
@@ -52,7 +59,6 @@ mod tests {
     use contract::Role;
 
     use super::*;
-    use crate::config::Secret;
 
     fn new(email: &str, password: &str) -> NewAccount {
         let (email, password) = (email.to_owned(), Secret::new(password));

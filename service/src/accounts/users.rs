@@ -2,7 +2,8 @@
 
 use contract::{Role, UserId};
 use sea_orm::entity::prelude::*;
-use sea_orm::{ActiveValue::Set, TryInsertResult};
+use sea_orm::sea_query::{Expr, Func};
+use sea_orm::{ActiveValue::Set, QuerySelect as _, TryInsertResult};
 
 use super::Account;
 use super::passwords::Hasher;
@@ -32,6 +33,9 @@ mod entity {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// The version of an account's first password.
+pub(super) const FIRST_VERSION: i32 = 1;
+
 /// An account with the hash of its password.
 pub(super) struct User {
     pub(super) account: Account,
@@ -44,8 +48,36 @@ pub(super) async fn find(db: &impl ConnectionTrait, email: &str) -> Result<Optio
         return Ok(None);
     };
     let role = row.role.parse::<Role>().map_err(|error| DbErr::Type(format!("users.role: {error}")))?;
-    let account = Account { id: UserId(row.id), email: row.email, role };
+    let account = Account { id: UserId(row.id), email: row.email, role, password_version: row.password_version };
     Ok(Some(User { account, password_hash: row.password_hash }))
+}
+
+/// The highest bcrypt cost among all hashes; none where there are no accounts. `$2b$12$…`: the cost has a place of its own.
+pub(super) async fn highest_cost(db: &impl ConnectionTrait) -> Result<Option<u32>, DbErr> {
+    let cost = Func::cust("substr").arg(entity::Column::PasswordHash.into_expr()).arg(5).arg(2);
+    let highest = entity::Entity::find().select_only().expr(Func::max(Expr::expr(cost)));
+    let text: Option<Option<String>> = highest.into_tuple().one(db).await?;
+    Ok(text.flatten().and_then(|text| text.parse().ok()))
+}
+
+/// Sets a new password and raises its version. False, and nothing written, when it was changed meanwhile.
+pub(super) async fn set_password(db: &impl ConnectionTrait, account: &Account, hash: String) -> Result<bool, DbErr> {
+    write_hash(db, account, hash, account.password_version + 1).await
+}
+
+/// Puts another hash of the same password in its place, unless it was changed meanwhile.
+pub(super) async fn rehash(db: &impl ConnectionTrait, account: &Account, hash: String) -> Result<bool, DbErr> {
+    write_hash(db, account, hash, account.password_version).await
+}
+
+async fn write_hash(db: &impl ConnectionTrait, account: &Account, hash: String, version: i32) -> Result<bool, DbErr> {
+    let update = entity::Entity::update_many()
+        .col_expr(entity::Column::PasswordHash, Expr::value(hash))
+        .col_expr(entity::Column::PasswordVersion, Expr::value(version))
+        .col_expr(entity::Column::UpdatedAt, Expr::value(clock::now()))
+        .filter(entity::Column::Id.eq(account.id.uuid()))
+        .filter(entity::Column::PasswordVersion.eq(account.password_version));
+    Ok(update.exec(db).await?.rows_affected == 1)
 }
 
 /// Names are kept with it.
@@ -66,7 +98,7 @@ pub(super) async fn insert(
         id: Set(account.id.uuid()),
         email: Set(account.email.clone()),
         password_hash: Set(password_hash),
-        password_version: Set(1),
+        password_version: Set(account.password_version),
         role: Set(account.role.as_str().to_owned()),
         first_name: Set(names.first.map(str::to_owned)),
         last_name: Set(names.last.map(str::to_owned)),
@@ -104,7 +136,7 @@ pub async fn ensure(db: &impl ConnectionTrait, hasher: &Hasher, seeds: &[Seed<'_
             continue;
         }
         let hash = hasher.hash(hasher.permit().await, seed.password.to_owned()).await.map_err(DbErr::Custom)?;
-        let account = Account { id: UserId::new(), email, role: seed.role };
+        let account = Account { id: UserId::new(), email, role: seed.role, password_version: FIRST_VERSION };
         let names = Names { first: seed.names.map(|names| names.0), last: seed.names.map(|names| names.1) };
         insert(db, &account, hash, names).await?;
     }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use super::{ConfigError, Secret, blank_is_none};
-use crate::http;
+use super::{ConfigError, Secret, blank_is_none, secrets};
 use crate::routes::{self, Limits, client};
+use crate::{accounts, http};
 
 /// Defaults of [`Base`], each with a comment: the first of the texts given to [`super::Source::read`].
 pub const BASE: &str = include_str!("base.toml");
@@ -33,9 +33,13 @@ pub struct Base {
     pub statement_timeout_ms: u64,
     pub migrate: bool,
     pub service_secret: Secret,
+    service_secret_previous: Secret,
     pub mailbox_bound: usize,
     drain_seconds: u64,
     pub bcrypt_cost: u32,
+    login_failures_per_account: u32,
+    login_failures_per_address: u32,
+    login_wait_max_seconds: u64,
     cors_origins: String,
     trusted_proxies: String,
     pub log_format: LogFormat,
@@ -60,14 +64,20 @@ pub enum LogFormat {
 }
 
 impl Base {
-    /// Checks what types cannot.
+    /// Checks what types cannot. `demo`: where anybody may know the secrets.
     ///
     /// # Errors
     /// The first value that cannot work.
-    pub fn validate(&self) -> Result<(), ConfigError> {
+    pub fn validate(&self, demo: bool) -> Result<(), ConfigError> {
         let check = |key, ok: bool, message: &str| if ok { Ok(()) } else { Err(ConfigError::invalid(key, message)) };
-        check("service_secret", !self.service_secret.is_empty(), "must be set")?;
         check("bcrypt_cost", (4..=16).contains(&self.bcrypt_cost), "must be 4 to 16")?;
+        secrets::check_secret("service_secret", &self.service_secret, demo)?;
+        if let Some(previous) = self.previous_secret() {
+            secrets::check_secret("service_secret_previous", previous, demo)?;
+        }
+        check("login_failures_per_account", self.login_failures_per_account > 0, "must be at least 1")?;
+        check("login_failures_per_address", self.login_failures_per_address > 0, "must be at least 1")?;
+        check("login_wait_max_seconds", (1..=86_400).contains(&self.login_wait_max_seconds), "must be 1 to 86400")?;
         check("mailbox_bound", self.mailbox_bound > 0, "must be at least 1")?;
         check("drain_seconds", (1..=3_600).contains(&self.drain_seconds), "must be 1 to 3600")?;
         check("database_writers", (1..=1_000).contains(&self.database_writers), "must be 1 to 1000")?;
@@ -85,6 +95,20 @@ impl Base {
         seconds("idle_timeout_seconds", self.idle_timeout_seconds)?;
         seconds("write_timeout_seconds", self.write_timeout_seconds)?;
         self.database_url().map(|_| ())
+    }
+
+    /// The secret before the current one, while services are being moved to that.
+    pub fn previous_secret(&self) -> Option<&Secret> {
+        Some(&self.service_secret_previous).filter(|secret| !secret.is_empty())
+    }
+
+    /// How many wrong credentials are free, and the longest wait after more.
+    pub fn login_limits(&self) -> accounts::Limits {
+        accounts::Limits {
+            per_account: self.login_failures_per_account,
+            per_address: self.login_failures_per_address,
+            longest: Duration::from_secs(self.login_wait_max_seconds),
+        }
     }
 
     /// The proxies whose `X-Forwarded-For` is believed; [`Base::validate`] has found them to be well-formed.
@@ -251,9 +275,9 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_named() {
-        let complaint = |pairs: &[(&str, &str)]| base(pairs).validate().unwrap_err().name;
-        let good = [("service_secret", "s"), ("database_url", "sqlite::memory:")];
-        base(&good).validate().unwrap();
+        let complaint = |pairs: &[(&str, &str)]| base(pairs).validate(false).unwrap_err().name;
+        let good = [("service_secret", "6f1c0a9de7b24458"), ("database_url", "sqlite::memory:")];
+        base(&good).validate(false).unwrap();
         assert_eq!(complaint(&[]), "SERVICE_SECRET");
         assert_eq!(complaint(&good[..1]), "DATABASE_URL");
         for (key, value) in [
@@ -262,6 +286,11 @@ mod tests {
             ("drain_seconds", "0"),
             ("database_url", "mysql://x"),
             ("trusted_proxies", "traefik"),
+            ("service_secret", "short"),
+            ("service_secret_previous", "short"),
+            ("login_failures_per_account", "0"),
+            ("login_failures_per_address", "0"),
+            ("login_wait_max_seconds", "0"),
         ] {
             assert_eq!(complaint(&[good[0], good[1], (key, value)]), key.to_uppercase());
         }

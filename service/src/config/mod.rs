@@ -5,6 +5,7 @@
 //! unknown variable is none of our business. An empty variable counts as unset.
 
 mod base;
+mod secrets;
 mod source;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
 pub use base::{BASE, Base, DatabaseUrl, LogFormat};
+pub use secrets::check_password;
 pub use source::Source;
 
 /// Reads a service's configuration. To take more than one type out of it, see [`Source`].

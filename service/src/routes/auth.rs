@@ -1,5 +1,7 @@
 //! Who may use a route, and who is asking.
 
+use std::net::IpAddr;
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -9,7 +11,7 @@ use http::header::{self, HeaderValue};
 use subtle::ConstantTimeEq as _;
 
 use super::Caller;
-use crate::accounts::Accounts;
+use crate::accounts::{self, Accounts, VerifyError};
 use crate::config::Secret;
 use crate::problem::Problem;
 
@@ -54,29 +56,39 @@ pub trait HasAuth: Send + Sync + 'static {
     fn accounts(&self) -> &Accounts;
     /// The secret that services share.
     fn service_secret(&self) -> &Secret;
+    /// The secret before it, accepted as well while services are being moved to the new one.
+    fn previous_service_secret(&self) -> Option<&Secret> {
+        None
+    }
 }
 
 /// Finds out who is asking and whether the route is for them.
 ///
 /// # Errors
-/// 401 for no or wrong credentials, 403 for the wrong ones, 503 when they cannot be checked now.
-pub(super) async fn authorize(app: &impl HasAuth, access: Access, headers: &HeaderMap) -> Result<Caller, Problem> {
+/// 401 for no or wrong credentials, 403 for the wrong ones, 429 after too many wrong ones, 503 when they cannot be checked
+/// now.
+pub(super) async fn authorize(
+    app: &impl HasAuth,
+    access: Access,
+    client: IpAddr,
+    headers: &HeaderMap,
+) -> Result<Caller, Problem> {
     let caller = match credentials(headers) {
         Some(Credentials::Basic(encoded)) if access.schemes().0 => {
             let (email, password) =
                 decode(encoded).ok_or_else(|| challenge(access, "These credentials are malformed."))?;
-            match app.accounts().verify(&email, &password).await {
+            match app.accounts().verify(client, &email, &password).await {
                 Ok(account) => Caller::Account(account),
-                Err(error) => {
-                    let problem = Problem::from(error);
-                    let wrong = problem.status() == http::StatusCode::UNAUTHORIZED;
-                    return Err(if wrong { challenge(access, &problem.body().detail) } else { problem });
-                }
+                Err(VerifyError::Wrong) => return Err(challenge(access, "Wrong e-mail or password.")),
+                Err(error) => return Err(error.into()),
             }
         }
         Some(Credentials::Bearer(token)) if access.schemes().1 => {
-            if !is_secret(token, app.service_secret()) {
-                return Err(challenge(access, "Wrong bearer token."));
+            if !is_service(app, token) {
+                return Err(match app.accounts().wrong_token(client).await {
+                    Some(wait) => accounts::throttled(wait),
+                    None => challenge(access, "Wrong bearer token."),
+                });
             }
             Caller::Service
         }
@@ -114,6 +126,13 @@ fn decode(encoded: &str) -> Option<(String, String)> {
     );
     let text = String::from_utf8(ENGINE.decode(encoded).ok()?).ok()?;
     text.split_once(':').map(|(email, password)| (email.to_owned(), password.to_owned()))
+}
+
+/// Whether the token is one of the secrets. Both are compared, so that the time does not tell which.
+fn is_service(app: &impl HasAuth, token: &str) -> bool {
+    let current = is_secret(token, app.service_secret());
+    let previous = is_secret(token, app.previous_service_secret().unwrap_or(&Secret::default()));
+    current | previous
 }
 
 /// Compares digests, so that the time tells neither how much of the token is right nor how long the secret is.

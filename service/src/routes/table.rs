@@ -125,7 +125,7 @@ impl<A: HasAuth> Table<A> {
             return other_method(found.value, method, headers);
         };
         let client = client::client(connection.peer, headers, &self.trusted_proxies);
-        let caller = match auth::authorize(&*self.app, route.access, headers).await {
+        let caller = match auth::authorize(&*self.app, route.access, client, headers).await {
             Ok(caller) => caller,
             Err(problem) => {
                 body::discard(headers, body).await;

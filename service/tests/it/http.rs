@@ -10,7 +10,7 @@ use reqwest::header::{self, HeaderMap};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use service::accounts::{Accounts, NewAccount};
+use service::accounts::{Accounts, Limits, NewAccount};
 use service::config::Secret;
 use service::database::Database;
 use service::http::Policy;
@@ -25,6 +25,7 @@ use crate::support::{CHEAP, Scratch, store_schema};
 struct App {
     accounts: Accounts,
     secret: Secret,
+    previous: Secret,
     database: Database,
     supervisor: SupervisorAddress,
     /// `POST /slow` says that it has begun, and waits to be let go on.
@@ -39,6 +40,10 @@ impl HasAuth for App {
 
     fn service_secret(&self) -> &Secret {
         &self.secret
+    }
+
+    fn previous_service_secret(&self) -> Option<&Secret> {
+        Some(&self.previous)
     }
 }
 
@@ -153,8 +158,9 @@ impl Server {
     async fn start_as(mount: impl FnOnce(Routes) -> Routes) -> Self {
         let scratch = Scratch::sqlite();
         let app = Arc::new(App {
-            accounts: Accounts::new(1_000, CHEAP),
+            accounts: Accounts::new(1_000, CHEAP, Limits::default()),
             secret: Secret::new("the secret"),
+            previous: Secret::new("the last secret"),
             database: Database::new(scratch.settings()),
             supervisor: SupervisorAddress::new(),
             began: Notify::new(),
@@ -283,6 +289,8 @@ async fn credentials_are_asked_for_and_roles_are_kept_apart() {
         ("/admin", Some(&*lowercase), 200, ""),
         ("/bearer", None, 401, "Bearer"),
         ("/bearer", Some("Bearer the secre"), 401, "Bearer"),
+        ("/bearer", Some("Bearer the last secret"), 200, ""),
+        ("/bearer", Some("Bearer the last secre"), 401, "Bearer"),
         ("/bearer", Some("Bearer"), 401, "Bearer"),
         ("/bearer", Some(&*admin), 401, "Bearer"),
         ("/bearer", Some(service), 200, ""),
@@ -297,6 +305,33 @@ async fn credentials_are_asked_for_and_roles_are_kept_apart() {
     assert_eq!(ask("/", Some(&*admin)).await.2, "\"nobody\"");
     assert_eq!(ask("/optional", Some(&*alice)).await.2, "\"alice@x.com\"");
     assert_eq!(ask("/either", Some(service)).await.2, "\"a service\"");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_made_to_wait_and_a_verified_one_passes_all_the_same() {
+    let server = Server::start().await;
+    server.register("admin@x.com", Role::StoreAdmin).await;
+    let ask = async |password: &str| {
+        let request = server.request("GET", "/admin").basic_auth("admin@x.com", Some(password));
+        let answer = request.send().await.unwrap();
+        let wait = answer.headers().get("retry-after").map(|wait| wait.to_str().unwrap().parse::<u64>().unwrap());
+        (answer.status().as_u16(), wait)
+    };
+    assert_eq!(ask("pass:word").await, (200, None));
+    for guess in 0..5 {
+        assert_eq!(ask(&format!("guess {guess}")).await, (401, None));
+    }
+    assert_eq!(ask("guess").await, (429, Some(1)));
+    assert_eq!(ask("pass:word").await, (200, None));
+
+    let token = async |token: &str| {
+        server.request("GET", "/bearer").bearer_auth(token).send().await.unwrap().status().as_u16()
+    };
+    for _ in 0..100 {
+        assert_eq!(token("wrong").await, 401);
+    }
+    assert_eq!((token("wrong").await, token("the secret").await), (429, 200));
     server.stop().await;
 }
 
@@ -564,8 +599,9 @@ async fn no_request_is_cut_by_a_stop_under_load() {
 async fn a_request_that_takes_longer_than_the_stop_may_is_dropped() {
     let scratch = Scratch::sqlite();
     let app = Arc::new(App {
-        accounts: Accounts::new(1_000, CHEAP),
+        accounts: Accounts::new(1_000, CHEAP, Limits::default()),
         secret: Secret::new("the secret"),
+            previous: Secret::new("the last secret"),
         database: Database::new(scratch.settings()),
         supervisor: SupervisorAddress::new(),
         began: Notify::new(),

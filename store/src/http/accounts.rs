@@ -24,7 +24,7 @@ pub(super) async fn register(request: Request<App>) -> Result<Response, Problem>
 
 pub(super) async fn login(request: Request<App>) -> Result<Response, Problem> {
     let Login { email, password } = request.json()?;
-    let account = request.app.accounts.verify(&email, &password).await?;
+    let account = request.app.accounts.verify(request.client, &email, &password).await?;
     let message = "Login successful".to_owned();
     Ok(Response::ok(&LoggedIn { id: account.id, email: account.email, role: account.role, message }))
 }

@@ -13,6 +13,7 @@ use contract::{
     Book, BookAvailability, Confirmation, Confirmed, Health, LoggedIn, Login, Order, PlaceOrder, ReconcileReport,
     RegisterUser, Registered, Registration, Role, User, WarehouseView,
 };
+use service::accounts::password_route;
 use service::openapi;
 use service::routes::{Access, Route};
 use service::status;
@@ -44,7 +45,9 @@ pub fn table() -> Vec<Route<App>> {
             .summary("Check an account's password")
             .accepts::<Login>()
             .answers::<LoggedIn>(200, "It is right")
-            .refuses(401, "Wrong address or password"),
+            .refuses(401, "Wrong address or password")
+            .refuses(429, "Too many wrong passwords: come back after `Retry-After`"),
+        password_route(CUSTOMER),
         Route::get("/books", Access::Anyone, books::list)
             .summary("The books on sale")
             .paged()

@@ -354,3 +354,34 @@ async fn lives_is_ready_and_shows_its_tree() {
     assert_eq!((&actors["unwell"], &actors["totals"]["restarts"]), (&json!([]), &json!(0)));
     shop.system.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn changes_a_password_and_throttles_logins() {
+    let shop = Shop::open().await;
+    let change = async |who: Who, body: &str| shop.send(who, Method::POST, "/auth/password", Some(body)).await;
+    let new = r#"{"password": "a better one"}"#;
+    change(Who::Anyone, new).await.problem(401);
+    change(Who::Bearer(SECRET), new).await.problem(401);
+    change(Who::Account("alice@customer.com", "guess123"), new).await.problem(401);
+    let (_, fields) = change(ALICE, r#"{"password": "short"}"#).await.problem(422);
+    assert_eq!(fields, ["password"]);
+    assert_eq!(change(ALICE, new).await.status, 204);
+    change(ALICE, new).await.problem(401);
+    shop.send(ALICE, Method::GET, "/orders", None).await.problem(401);
+    let alice = Who::Account("alice@customer.com", "a better one");
+    shop.send(alice, Method::GET, "/orders", None).await.expect(200);
+
+    let login = async |password: &str| {
+        let body = json!({ "email": "bob@customer.com", "password": password }).to_string();
+        shop.send(Who::Anyone, Method::POST, "/auth/login", Some(&body)).await
+    };
+    for guess in 0..5 {
+        login(&format!("guess {guess}")).await.problem(401);
+    }
+    let throttled = login("guess").await;
+    assert_eq!(throttled.header("retry-after"), "1");
+    throttled.problem(429);
+    // A wait for one account is none for another.
+    shop.send(alice, Method::GET, "/orders", None).await.expect(200);
+    shop.system.stop().await.unwrap();
+}

@@ -21,7 +21,7 @@ pub(super) async fn register(request: Request<App>) -> Result<Response, Problem>
 /// `POST /auth/login`.
 pub(super) async fn login(request: Request<App>) -> Result<Response, Problem> {
     let body: Login = request.json()?;
-    let account = request.app.accounts().verify(&body.email, &body.password).await.map_err(refuse)?;
+    let account = request.app.accounts().verify(request.client, &body.email, &body.password).await.map_err(refuse)?;
     let message = format!("Welcome to {}.", request.app.name);
     Ok(Response::ok(&LoggedIn { id: account.id, email: account.email, role: account.role, message }))
 }
@@ -30,6 +30,6 @@ fn refuse(error: VerifyError) -> Problem {
     let problem = Problem::from(error);
     match error {
         VerifyError::Wrong => problem.header_text(WWW_AUTHENTICATE, "Basic realm=\"bookstore\", charset=\"UTF-8\""),
-        VerifyError::Busy | VerifyError::Unavailable => problem,
+        VerifyError::Throttled(_) | VerifyError::Busy | VerifyError::Unavailable => problem,
     }
 }

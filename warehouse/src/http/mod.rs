@@ -10,6 +10,7 @@ use contract::{
     AdjustStock, InventoryItem, LoggedIn, Login, RegisterUser, Role, SetStock, ShipmentLogEntry, ShipmentReceipt,
     ShipmentRequest, User, VoidReceipt, WarehouseHealthReport, WarehouseInfo,
 };
+use service::accounts::password_route;
 use service::openapi;
 use service::routes::{Access, Route};
 use service::status::ready_route;
@@ -37,7 +38,9 @@ pub fn table() -> Vec<Route<App>> {
             .summary("Check an account's password")
             .accepts::<Login>()
             .answers::<LoggedIn>(200, "It is right")
-            .refuses(401, "Wrong address or password"),
+            .refuses(401, "Wrong address or password")
+            .refuses(429, "Too many wrong passwords: come back after `Retry-After`"),
+        password_route(Access::Roles(STAFF)),
         Route::get("/inventory", Access::BearerOr(STAFF), inventory::list)
             .summary("What there is: a page for staff, the whole for the store")
             .query::<inventory::ListQuery>()

@@ -24,7 +24,7 @@ use warehouse::domain::shipment::{Outcome, Shipment};
 
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 pub(crate) const SECRET: &str = "the secret of these tests";
-pub(crate) const STAFF: (&str, &str) = ("staff@example.com", "password");
+pub(crate) const STAFF: (&str, &str) = ("staff@example.com", "correct horse");
 
 /// An empty database of either kind, gone when this is dropped.
 pub(crate) enum Scratch {
@@ -141,8 +141,8 @@ impl House {
             ("service_secret", SECRET),
             ("warehouse_name", "alpha"),
             ("bcrypt_cost", "4"),
-            ("staff_email", STAFF.0),
-            ("staff_password", STAFF.1),
+            ("admin_email", STAFF.0),
+            ("admin_password", STAFF.1),
             ("drain_seconds", "2"),
         ];
         let source = Source::defaults(&[BASE, DEFAULTS]).unwrap();
