@@ -162,7 +162,10 @@ mod tests {
     #[test]
     fn a_generated_migration_is_written_and_entered_last() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("mod.rs"), include_str!("../store/mod.rs")).unwrap();
+        let list = "mod m20261122_000004_sagas;\nvec![\n    Box::new(m20261122_000004_sagas::Migration),\n";
+        let entry =
+            include_str!("../store/mod.rs").lines().find(|line| line.contains("`migrate store generate`")).unwrap();
+        std::fs::write(folder.path().join("mod.rs"), format!("{list}{entry}\n]\n")).unwrap();
         let file = generate(folder.path(), "add_audit_log", "20270101").unwrap();
         assert_eq!(file.file_name().unwrap(), "m20270101_000005_add_audit_log.rs");
         assert!(std::fs::read_to_string(&file).unwrap().starts_with("//! Add audit log."));
