@@ -4,7 +4,7 @@
 //! JSON members are `camelCase`, times RFC 3339 in UTC with microseconds, money a number with exactly two decimals.
 
 mod account;
-mod book;
+pub mod book;
 pub mod demo;
 mod ids;
 mod inventory;
@@ -18,7 +18,7 @@ pub mod time;
 mod warehouse;
 
 pub use account::{ChangePassword, LoggedIn, Login, RegisterUser, User};
-pub use book::{Book, BookAvailability};
+pub use book::{Book, BookAvailability, BookPatch, ImportFault, ImportReport, NewBook};
 pub use ids::{BookId, DatabaseId, MalformedId, OrderId, OrderItemId, ShipmentId, ShipmentLogId, UserId, WarehouseId};
 pub use inventory::{AdjustStock, InventoryItem, SetStock, StockRow};
 pub use money::{MalformedMoney, Money};

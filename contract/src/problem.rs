@@ -20,6 +20,8 @@ pub const WAREHOUSE_IDENTITY: &str = "urn:bookstore:problem:warehouse-identity";
 pub const UNKNOWN_ORDER: &str = "urn:bookstore:problem:unknown-order";
 /// A book that is not in the catalogue, or not on sale.
 pub const UNKNOWN_BOOK: &str = "urn:bookstore:problem:unknown-book";
+/// An ISBN that another book has, on sale or not; `bookId` says which.
+pub const ISBN_TAKEN: &str = "urn:bookstore:problem:isbn-taken";
 /// A change that the state of the thing does not allow.
 pub const CONFLICT: &str = "urn:bookstore:problem:conflict";
 /// A change that would take stock below zero, below what is reserved or above what can be held.

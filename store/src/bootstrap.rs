@@ -45,6 +45,7 @@ fn demo_book(book: &demo::DemoBook) -> Book {
         genre: Some(book.genre.to_owned()),
         published_year: Some(book.year),
         is_active: true,
+        version: 1,
         created_at: now,
         updated_at: now,
     }

@@ -6,6 +6,7 @@ mod m20261122_000001_users;
 mod m20261122_000002_catalogue;
 mod m20261122_000003_orders;
 mod m20261122_000004_sagas;
+mod m20261122_000005_books_version;
 
 /// The store's migrations, oldest first.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000002_catalogue::Migration),
             Box::new(m20261122_000003_orders::Migration),
             Box::new(m20261122_000004_sagas::Migration),
+            Box::new(m20261122_000005_books_version::Migration),
             // `migrate store generate` adds the next one above this line.
         ]
     }

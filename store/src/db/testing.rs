@@ -49,6 +49,7 @@ pub fn book(n: u128) -> Book {
         genre: None,
         published_year: Some(2_000),
         is_active: true,
+        version: 1,
         created_at: at(1),
         updated_at: at(2),
     }

@@ -2,8 +2,10 @@
 
 pub mod book;
 pub mod breaker;
+pub mod catalogue;
 pub mod delivery;
 pub mod health;
+pub mod import;
 pub mod order;
 pub mod pull;
 pub mod registration;

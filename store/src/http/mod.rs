@@ -10,8 +10,8 @@ mod warehouses;
 use std::time::Duration;
 
 use contract::{
-    Book, BookAvailability, Confirmation, Confirmed, Health, LoggedIn, Login, Order, PlaceOrder, ReconcileReport,
-    RegisterUser, Registered, Registration, Role, User, WarehouseView,
+    Book, BookAvailability, BookPatch, Confirmation, Confirmed, Health, ImportReport, LoggedIn, Login, NewBook, Order,
+    PlaceOrder, ReconcileReport, RegisterUser, Registered, Registration, Role, User, WarehouseView,
 };
 use service::accounts::password_route;
 use service::openapi;
@@ -23,12 +23,16 @@ use crate::app::App;
 /// How long a question to an actor that answers from memory may take.
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 
+/// The largest file of books.
+const IMPORT_LIMIT: usize = 64 * 1024 * 1024;
+
 const CUSTOMER: Access = Access::Roles(&[Role::Customer, Role::StoreAdmin]);
 const ADMIN: Access = Access::Roles(&[Role::StoreAdmin]);
 
 /// Every address of the store.
 pub fn table() -> Vec<Route<App>> {
-    let table = vec![
+    let mut table = catalogue();
+    table.extend([
         Route::get("/health", Access::Anyone, health::health)
             .summary("Whether the process lives")
             .answers::<Health>(200, "It does"),
@@ -48,13 +52,6 @@ pub fn table() -> Vec<Route<App>> {
             .refuses(401, "Wrong address or password")
             .refuses(429, "Too many wrong passwords: come back after `Retry-After`"),
         password_route(CUSTOMER),
-        Route::get("/books", Access::Anyone, books::list)
-            .summary("The books on sale")
-            .paged()
-            .answers_list::<Book>(200, "A page of them"),
-        Route::get("/books/:id", Access::Anyone, books::get)
-            .summary("A book, with where it is in stock")
-            .answers::<Book>(200, "The book"),
         Route::post("/orders", CUSTOMER, orders::place)
             .summary("Place an order")
             .details("Waits a little for the order's end. Whatever is accepted ends: shipped once, or with nothing shipped and nothing charged.")
@@ -84,8 +81,65 @@ pub fn table() -> Vec<Route<App>> {
             .accepts::<Registration>()
             .answers::<Registered>(201, "Registered")
             .refuses(409, "The name belongs to another database"),
-    ];
+    ]);
     openapi::documented("Bookstore: store", "Catalogue, orders, and the warehouses behind them.", table)
+}
+
+fn catalogue() -> Vec<Route<App>> {
+    const TAKEN: &str = "Another book has the ISBN";
+    let change = |route: Route<App>| {
+        route
+            .header_param("If-Match", "Tags of `GET`: only upon one of their versions, whatever is in stock since")
+            .refuses(412, "Somebody has changed the book meanwhile")
+    };
+    vec![
+        Route::get("/books", Access::Optional, books::list)
+            .summary("Search the books on sale")
+            .details(
+                "A walk by `Link` has each book that stays as it is once, whatever comes, changes and goes meanwhile. One \
+                 whose place in the order is changed during the walk may be there twice or not at all.",
+            )
+            .query::<books::ListQuery>()
+            .paged()
+            .answers_list::<Book>(200, "A page of them")
+            .refuses(403, "Only admins see books that are not on sale"),
+        Route::get("/books/:id", Access::Optional, books::get)
+            .summary("A book, with where it is in stock")
+            .query::<books::GetQuery>()
+            .answers::<Book>(200, "The book")
+            .refuses(403, "Only admins see books that are not on sale"),
+        Route::post("/books", ADMIN, books::create)
+            .summary("Enter a book")
+            .accepts::<NewBook>()
+            .answers::<Book>(201, "The book")
+            .refuses(409, "There is a book with the ISBN, on sale or not: `bookId` says which"),
+        change(Route::put("/books/:id", ADMIN, books::replace))
+            .summary("Replace a book")
+            .accepts::<NewBook>()
+            .answers::<Book>(200, "The book")
+            .refuses(409, TAKEN),
+        change(Route::patch("/books/:id", ADMIN, books::patch))
+            .summary("Change parts of a book, or bring it back on sale")
+            .accepts::<BookPatch>()
+            .answers::<Book>(200, "The book")
+            .refuses(409, TAKEN),
+        change(Route::delete("/books/:id", ADMIN, books::withdraw))
+            .summary("Take a book off sale; orders keep it")
+            .answers_empty(204, "It is not on sale"),
+        Route::post("/books/import", ADMIN, books::import)
+            .summary("Enter and replace books from a file")
+            .details(
+                "CSV with a header (isbn, title, author, publisher, price, description, genre, publishedYear, in any order; \
+                 other columns are passed over) or one JSON book a line. Books are told apart by ISBN, and a row is the \
+                 whole book: what it leaves out is cleared, but a book that is not on sale stays so. Good rows are kept \
+                 and bad ones told, an ISBN that was in an earlier row among them. At most 100,000 rows of 64 KiB. Where \
+                 the file breaks off, what was written stays and `imported` in the problem counts it; the same file again \
+                 goes on from there.",
+            )
+            .body_limit(IMPORT_LIMIT)
+            .streaming(books::MEDIA_TYPES)
+            .answers::<ImportReport>(200, "What came of the rows"),
+    ]
 }
 
 /// Under two methods, since the older API had both.

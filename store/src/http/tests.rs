@@ -1,5 +1,7 @@
 //! The routes of books, stock, warehouses and accounts, over a real socket, on a store with warehouses by script.
 
+mod catalogue;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,14 +99,28 @@ impl Shop {
     }
 
     async fn send(&self, who: Who, method: Method, path: &str, body: Option<&str>) -> Answer {
+        let json = body.map(|body| (("content-type", "application/json"), body.to_owned().into()));
+        let (headers, body) = json.map_or((vec![], None), |(header, body)| (vec![header], Some(body)));
+        self.send_with(who, method, path, &headers, body).await
+    }
+
+    async fn send_with(
+        &self,
+        who: Who,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<reqwest::Body>,
+    ) -> Answer {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         request = match who {
             Who::Anyone => request,
             Who::Account(email, password) => request.basic_auth(email, Some(password)),
             Who::Bearer(secret) => request.bearer_auth(secret),
         };
+        request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_owned());
+            request = request.body(body);
         }
         let answer = request.send().await.unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
@@ -197,11 +213,20 @@ async fn bad_addresses_and_queries_of_books() {
         ("limit=99999999999999999999", "limit"),
         ("cursor=x", "cursor"),
         ("cursor=%00", "cursor"),
+        ("sort=isbn", "sort"),
+        ("sort=", "sort"),
+        ("ids=", "ids"),
+        ("ids=x", "ids"),
+        ("inactive=2", "inactive"),
+        (&format!("query={}", "x".repeat(201)), "query"),
+        (&format!("genre={}", "x".repeat(201)), "genre"),
+        (&format!("author={}", "x".repeat(201)), "author"),
+        (&format!("ids={}", vec![demo::BOOKS[0].id().to_string(); 101].join(",")), "ids"),
     ] {
         assert_eq!(shop.get(&format!("/books?{query}")).await.problem(422).1, [field], "{query}");
     }
     let refused = shop.send(Who::Anyone, Method::DELETE, "/books", None).await;
-    assert_eq!(refused.header("allow"), "GET, HEAD, OPTIONS");
+    assert_eq!(refused.header("allow"), "GET, POST, HEAD, OPTIONS");
     assert_eq!(refused.problem(405).0, "method-not-allowed");
 }
 

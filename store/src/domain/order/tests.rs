@@ -29,6 +29,7 @@ fn book(n: u128, cents: i64) -> Option<Arc<Book>> {
         genre: None,
         published_year: None,
         is_active: true,
+        version: 1,
         created_at: now,
         updated_at: now,
     }))
