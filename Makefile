@@ -5,7 +5,7 @@ TOOLS := $(CURDIR)/target/tools
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 export PATH := $(TOOLS)/bin:$(TOOLS)/nextest/bin:$(PATH)
 
-.PHONY: help run test test-long check bench
+.PHONY: help run test test-long fuzz-api check bench
 
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -16,9 +16,15 @@ run: ## The bookstore with two warehouses on http://127.0.0.1:8080, data in ./da
 
 # The services that end-to-end tests start are built first, with the tests, so that everything is compiled once. One PostgreSQL serves all.
 test: ## Every test, on SQLite and on a private PostgreSQL
-	@.ci/need rust cc nextest postgres
+	@.ci/need rust cc nextest postgres schemathesis chromium
 	cargo build --workspace --bins --tests --features failpoints
 	$(BUILT)/debug/with-postgres bash -ec 'cargo nextest run --workspace --features failpoints; cargo test --doc --workspace --features failpoints'
+
+fuzz-api: ## Both services against a fuzzer that reads their OpenAPI: 200 examples an operation, as everybody
+	@.ci/need rust cc nextest postgres schemathesis
+	cargo build --workspace --bins --tests --features failpoints
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-200} NEXTEST_PROFILE=long $(BUILT)/debug/with-postgres \
+		cargo nextest run -p bookstore --features failpoints --no-capture -E 'test(fuzz_api::)'
 
 test-long: ## The same with every case of the long matrices
 	@LONG=1 NEXTEST_PROFILE=long $(MAKE) --no-print-directory test

@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// The text names no value of its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +24,9 @@ impl fmt::Display for UnknownName {
 impl std::error::Error for UnknownName {}
 
 macro_rules! names {
-    ($($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)* })*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+    ($($(#[doc = $doc:literal])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)* })*) => {$(
+        $(#[doc = $doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum $type {
             $($(#[$variant_doc])* #[serde(rename = $name)] $variant,)*
         }
@@ -40,6 +42,16 @@ macro_rules! names {
                 }
             }
         }
+
+        // The derived one does not see names that come through this macro.
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                let description = concat!($($doc),*).trim();
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some([$($name),*])).description(Some(description)).into()
+            }
+        }
+
+        impl ToSchema for $type {}
 
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,6 +11,7 @@ mod bad_input;
 mod crash_store;
 mod crash_warehouse;
 mod defects;
+mod fuzz_api;
 mod hung_warehouse;
 mod idempotency;
 mod outage;

@@ -7,6 +7,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::openapi;
+
 /// The secret that the services under test share.
 pub const SECRET: &str = "a secret of the tests";
 
@@ -68,7 +70,7 @@ impl Client {
         body: Option<Vec<u8>>,
         content_type: Option<&str>,
     ) -> reqwest::Result<Answer> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
         match &self.who {
             Who::Anyone => {}
             Who::Account(email, password) => request = request.basic_auth(email, Some(password)),
@@ -82,7 +84,11 @@ impl Client {
         }
         let answer = request.send().await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        Ok(Answer { status, headers, text: answer.text().await? })
+        let answer = Answer { status, headers, text: answer.text().await? };
+        if let Some(document) = openapi::document(&self.http, &self.base).await {
+            document.hold(&method, path, &answer);
+        }
+        Ok(answer)
     }
 }
 

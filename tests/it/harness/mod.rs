@@ -3,6 +3,7 @@
 pub mod client;
 pub mod invariants;
 pub mod load;
+pub mod openapi;
 pub mod shop;
 pub mod sql;
 
