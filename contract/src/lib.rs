@@ -4,6 +4,7 @@
 //! JSON members are `camelCase`, times RFC 3339 in UTC with microseconds, money a number with exactly two decimals.
 
 mod account;
+mod audit;
 pub mod book;
 pub mod demo;
 mod ids;
@@ -18,6 +19,7 @@ pub mod time;
 mod warehouse;
 
 pub use account::{ChangePassword, LoggedIn, Login, RegisterUser, User};
+pub use audit::AuditEntry;
 pub use book::{Book, BookAvailability, BookPatch, ImportFault, ImportReport, NewBook};
 pub use ids::{BookId, DatabaseId, MalformedId, OrderId, OrderItemId, ShipmentId, ShipmentLogId, UserId, WarehouseId};
 pub use inventory::{AdjustStock, InventoryItem, SetStock, StockRow};
@@ -25,7 +27,7 @@ pub use money::{MalformedMoney, Money};
 pub use order::{Confirmation, Confirmed, Order, OrderItem, OrderLine, Payment, PaymentRequest, PlaceOrder, Shipment};
 pub use problem::{FieldError, Problem};
 pub use shipment::{ShipmentLine, ShipmentLogEntry, ShipmentReceipt, ShipmentRequest, Shortfall, VoidReceipt};
-pub use status::{Breaker, OrderStatus, PaymentStatus, Role, ShipmentStatus, UnknownName, WarehouseHealth};
+pub use status::{AuditPhase, Breaker, OrderStatus, PaymentStatus, Role, ShipmentStatus, UnknownName, WarehouseHealth};
 pub use time::Timestamp;
 pub use warehouse::{
     Health, Readiness, ReconcileReport, ReconcileResult, Registered, Registration, WarehouseHealthReport,

@@ -139,6 +139,14 @@ names! {
         Offline = "OFFLINE",
     }
 
+    /// Which of the two entries of a change this is.
+    AuditPhase {
+        /// Noted before anything was done.
+        Requested = "requested",
+        /// Noted after the answer was known.
+        Answered = "answered",
+    }
+
     /// The state of the circuit breaker before a warehouse.
     Breaker {
         /// Calls pass.

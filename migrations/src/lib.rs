@@ -3,6 +3,7 @@
 //! Tables are named as text and statuses spelled out: a migration says what was true when it was written, so it imports nothing that may
 //! change after it. Money is cents in `bigint`, ids are `uuid`, times `timestamptz`.
 
+mod audit;
 pub mod store;
 mod table;
 pub mod warehouse;

@@ -78,6 +78,7 @@ async fn the_store_goes_up_and_down() {
             "shipments",
             "sagas",
             "saga_journal",
+            "audit_log",
         ];
         up_down_up::<store::Migrator>(&db, &tables).await;
     })
@@ -87,8 +88,16 @@ async fn the_store_goes_up_and_down() {
 #[tokio::test]
 async fn a_warehouse_goes_up_and_down() {
     on_every_database(async |db| {
-        let tables =
-            ["users", "inventory", "shipment_logs", "shipments", "inventory_movements", "outbox", "warehouse_state"];
+        let tables = [
+            "users",
+            "inventory",
+            "shipment_logs",
+            "shipments",
+            "inventory_movements",
+            "outbox",
+            "warehouse_state",
+            "audit_log",
+        ];
         up_down_up::<warehouse::Migrator>(&db, &tables).await;
     })
     .await;
@@ -192,4 +201,34 @@ async fn another_database_has_another_identity() {
         identities.push(row.try_get::<Uuid>("", "database_id").unwrap());
     }
     assert_ne!(identities[0], identities[1]);
+}
+
+#[tokio::test]
+async fn the_audit_log_takes_entries_and_gives_none_back() {
+    on_every_database(async |db| {
+        store::Migrator::up(&db, None).await.unwrap();
+        let entry = |phase: &str| {
+            format!(
+                "INSERT INTO audit_log (id, request_id, at, phase, account_id, email, role, client, method, route, path)
+                 VALUES ({ID}, 'r', {TIME}, '{phase}', {ID}, 'a@example.com', 'STORE_ADMIN', '::1', 'POST', '/x', '/x')"
+            )
+        };
+        expect(
+            &db,
+            &[
+                (false, &entry("done")),
+                (true, &entry("requested")),
+                (false, &entry("requested")),
+                (false, "UPDATE audit_log SET email = 'b@example.com'"),
+                (false, "DELETE FROM audit_log"),
+            ],
+        )
+        .await;
+        if db.get_database_backend() == DbBackend::Postgres {
+            expect(&db, &[(false, "TRUNCATE audit_log")]).await;
+        }
+        let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), "SELECT email FROM audit_log"));
+        assert_eq!(rows.await.unwrap().len(), 1);
+    })
+    .await;
 }

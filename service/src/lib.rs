@@ -1,6 +1,7 @@
 //! What every service stands on: configuration, telemetry, database, accounts, routes, problems.
 
 pub mod accounts;
+pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod database;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ::actors::{ChildSpec, SupervisorAddress};
 use migrations::store::Migrator;
 use service::accounts::Accounts;
+use service::audit::{Audit, HasAudit};
 use service::config::Secret;
 use service::database::{Database, Preparation, Settings};
 use service::queries::Reader;
@@ -29,6 +30,7 @@ pub struct App {
     pub reader: Reader,
     /// How long `POST /orders` waits for the order's end.
     pub order_wait: Duration,
+    audit: Audit,
     database: Database,
     root: SupervisorAddress,
     secret: Secret,
@@ -74,6 +76,7 @@ impl App {
             accounts: Accounts::new(bound, config.base.bcrypt_cost, config.base.login_limits()),
             reader: Reader::new(bound),
             order_wait: config.store.order_wait(),
+            audit: Audit::new(bound),
             database,
             root: SupervisorAddress::new(),
             secret: config.base.service_secret.clone(),
@@ -86,6 +89,7 @@ impl App {
             preparation: preparation(config, &app.accounts),
             reader: &app.reader,
             accounts: &app.accounts,
+            audit: &app.audit,
             connect,
         });
         let root = app.root.clone();
@@ -121,8 +125,18 @@ impl HasAuth for App {
         &self.secret
     }
 
+    fn audit(&self) -> Option<&Audit> {
+        Some(&self.audit)
+    }
+
     fn previous_service_secret(&self) -> Option<&Secret> {
         self.previous_secret.as_ref()
+    }
+}
+
+impl HasAudit for App {
+    fn reader(&self) -> &Reader {
+        &self.reader
     }
 }
 

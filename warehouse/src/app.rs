@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ::actors::{Address, ChildSpec, SupervisorAddress};
 use service::accounts::Accounts;
+use service::audit::{Audit, HasAudit};
 use service::config::{ConfigError, Secret};
 use service::database::{Database, Preparation, Settings};
 use service::queries::Reader;
@@ -31,6 +32,7 @@ pub struct App {
     /// Reads the database.
     pub reader: Reader,
     accounts: Accounts,
+    audit: Audit,
     service_secret: Secret,
     previous_secret: Option<Secret>,
     database: Database,
@@ -46,8 +48,18 @@ impl HasAuth for App {
         &self.service_secret
     }
 
+    fn audit(&self) -> Option<&Audit> {
+        Some(&self.audit)
+    }
+
     fn previous_service_secret(&self) -> Option<&Secret> {
         self.previous_secret.as_ref()
+    }
+}
+
+impl HasAudit for App {
+    fn reader(&self) -> &Reader {
+        &self.reader
     }
 }
 
@@ -101,6 +113,7 @@ impl App {
         let bound = base.mailbox_bound;
         let database = Database::new(Settings::new(&warehouse.warehouse_name, &base)?);
         let accounts = Accounts::new(bound, base.bcrypt_cost, base.login_limits());
+        let audit = Audit::new(bound);
         let reader = Reader::new(bound);
         let (stock, relay, registrar) = (Address::new(bound), Address::new(bound), Address::new(bound));
 
@@ -125,6 +138,7 @@ impl App {
             ChildSpec::actor("stock", &stock, stock::Stock, stock_args),
             reader.child(&database),
             accounts.child(&database),
+            audit.child(&database),
             ChildSpec::actor("relay", &relay, relay::Relay, relay_args),
         ];
         let after_http = vec![ChildSpec::actor("registrar", &registrar, registrar::Registrar, registrar_args)];
@@ -137,6 +151,7 @@ impl App {
             registrar,
             reader,
             accounts,
+            audit,
             service_secret: base.service_secret.clone(),
             previous_secret: base.previous_secret().cloned(),
             database,

@@ -5,6 +5,7 @@ use sea_orm_migration::prelude::*;
 mod m20261122_000001_users;
 mod m20261122_000002_inventory;
 mod m20261122_000003_shipments;
+mod m20261122_000004_audit;
 
 /// A warehouse's migrations, oldest first.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +17,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000001_users::Migration),
             Box::new(m20261122_000002_inventory::Migration),
             Box::new(m20261122_000003_shipments::Migration),
+            Box::new(m20261122_000004_audit::Migration),
             // `migrate warehouse generate` adds the next one above this line.
         ]
     }

@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::Caller;
 use crate::accounts::{self, Accounts, VerifyError};
+use crate::audit::Audit;
 use crate::config::Secret;
 use crate::problem::Problem;
 
@@ -56,6 +57,10 @@ pub trait HasAuth: Send + Sync + 'static {
     fn accounts(&self) -> &Accounts;
     /// The secret that services share.
     fn service_secret(&self) -> &Secret;
+    /// Where changes by admins and staff are noted; a service without it has none to note.
+    fn audit(&self) -> Option<&Audit> {
+        None
+    }
     /// The secret before it, accepted as well while services are being moved to the new one.
     fn previous_service_secret(&self) -> Option<&Secret> {
         None

@@ -137,6 +137,11 @@ impl<A> Request<A> {
         }
     }
 
+    /// The body as it came, unless it is streamed.
+    pub(crate) fn whole_body(&self) -> &[u8] {
+        &self.body.bytes
+    }
+
     /// The body as it arrives, on routes that stream it; none once it has been taken.
     pub fn take_body(&self) -> Option<BodyStream> {
         self.stream.lock().unwrap_or_else(PoisonError::into_inner).take()

@@ -17,6 +17,7 @@ use super::cors::Cors;
 use super::limits::Load;
 use super::trace::REQUEST_ID;
 use super::{Connection, HasAuth, Request, Response, Route, Settings, Trace, auth, body, client, security};
+use crate::audit;
 use crate::problem::Problem;
 
 pub(super) struct Table<A> {
@@ -156,16 +157,23 @@ impl<A: HasAuth> Table<A> {
         }
         // Not before the body is here: who sends slowly must not take the place of who is to be answered.
         let _place = self.load.enter()?;
-        let answer = match AssertUnwindSafe(async { (route.handler)(request).await }).catch_unwind().await {
-            Ok(answer) => answer?.opened(&self.load, connection.closing.clone())?,
-            Err(panic) => {
-                let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
-                let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-                return Err(Problem::internal(format!("a handler panicked: {text}")));
-            }
-        };
+        let noted = audit::requested(self.app.audit(), route.path, &head.path, &request).await?;
+        let answer = handle(route, request).await;
+        if let Some(noted) = noted {
+            noted.answered(answer.as_ref().map_or_else(Problem::status, Response::status)).await;
+        }
+        let answer = answer?.opened(&self.load, connection.closing.clone())?;
         Ok(if route.is_safe() { answer.revalidated(headers) } else { answer })
     }
+}
+
+/// Runs a handler; its panic is an answer like another.
+async fn handle<A>(route: &Route<A>, request: Request<A>) -> Result<Response, Problem> {
+    AssertUnwindSafe(async { (route.handler)(request).await }).catch_unwind().await.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(Problem::internal(format!("a handler panicked: {text}")))
+    })
 }
 
 impl<A> Route<A> {

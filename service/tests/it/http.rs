@@ -325,9 +325,8 @@ async fn wrong_credentials_are_made_to_wait_and_a_verified_one_passes_all_the_sa
     assert_eq!(ask("guess").await, (429, Some(1)));
     assert_eq!(ask("pass:word").await, (200, None));
 
-    let token = async |token: &str| {
-        server.request("GET", "/bearer").bearer_auth(token).send().await.unwrap().status().as_u16()
-    };
+    let token =
+        async |token: &str| server.request("GET", "/bearer").bearer_auth(token).send().await.unwrap().status().as_u16();
     for _ in 0..100 {
         assert_eq!(token("wrong").await, 401);
     }
@@ -601,7 +600,7 @@ async fn a_request_that_takes_longer_than_the_stop_may_is_dropped() {
     let app = Arc::new(App {
         accounts: Accounts::new(1_000, CHEAP, Limits::default()),
         secret: Secret::new("the secret"),
-            previous: Secret::new("the last secret"),
+        previous: Secret::new("the last secret"),
         database: Database::new(scratch.settings()),
         supervisor: SupervisorAddress::new(),
         began: Notify::new(),

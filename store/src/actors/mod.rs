@@ -6,6 +6,7 @@
 //! ├── journal                 all writes of orders and sagas, in batches
 //! ├── queries                 all other reads (service)
 //! ├── accounts                who may (service)
+//! ├── audit                   what admins changed (service)
 //! ├── catalog                 the books on sale
 //! ├── availability            stock, allocations; sources orders
 //! ├── warehouses
@@ -36,6 +37,7 @@ use std::sync::Arc;
 
 use ::actors::{Address, ChildSpec, SupervisorAddress};
 use service::accounts::Accounts;
+use service::audit::Audit;
 use service::database::{Database, Preparation};
 use service::queries::Reader;
 
@@ -87,13 +89,15 @@ pub struct Parts<'a> {
     pub reader: &'a Reader,
     /// Accounts.
     pub accounts: &'a Accounts,
+    /// Changes by admins.
+    pub audit: &'a Audit,
     /// Makes the client of a warehouse.
     pub connect: Connect,
 }
 
 /// The children of the store's root, `http` apart.
 pub fn children(parts: Parts<'_>) -> Vec<ChildSpec> {
-    let Parts { config, addresses, database, preparation, reader, accounts, connect } = parts;
+    let Parts { config, addresses, database, preparation, reader, accounts, audit, connect } = parts;
     let Addresses { journal, catalog, availability, registry, reconciler, .. } = addresses;
     let stock = availability::Args {
         database: database.clone(),
@@ -117,6 +121,7 @@ pub fn children(parts: Parts<'_>) -> Vec<ChildSpec> {
         ChildSpec::actor("journal", journal, journal::Journal, journal::Args { database: database.clone() }),
         reader.child(database),
         accounts.child(database),
+        audit.child(database),
         ChildSpec::actor("catalog", catalog, catalog::Catalog, catalog::Args { database: database.clone() }),
         ChildSpec::actor("availability", availability, availability::Availability, stock),
         warehouses::supervisor(warehouses),

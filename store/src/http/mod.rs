@@ -14,6 +14,7 @@ use contract::{
     PlaceOrder, ReconcileReport, RegisterUser, Registered, Registration, Role, User, WarehouseView,
 };
 use service::accounts::password_route;
+use service::audit::audit_route;
 use service::openapi;
 use service::routes::{Access, Route};
 use service::status;
@@ -52,6 +53,7 @@ pub fn table() -> Vec<Route<App>> {
             .refuses(401, "Wrong address or password")
             .refuses(429, "Too many wrong passwords: come back after `Retry-After`"),
         password_route(CUSTOMER),
+        audit_route(ADMIN),
         Route::post("/orders", CUSTOMER, orders::place)
             .summary("Place an order")
             .details("Waits a little for the order's end. Whatever is accepted ends: shipped once, or with nothing shipped and nothing charged.")

@@ -368,6 +368,7 @@ async fn lives_is_ready_and_shows_its_tree() {
         "journal",
         "queries",
         "accounts",
+        "audit",
         "catalog",
         "availability",
         "warehouses",
@@ -408,5 +409,70 @@ async fn changes_a_password_and_throttles_logins() {
     throttled.problem(429);
     // A wait for one account is none for another.
     shop.send(alice, Method::GET, "/orders", None).await.expect(200);
+    shop.system.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_admins_change_is_noted_before_and_after_and_nothing_else_is() {
+    let shop = Shop::open().await;
+    let register = json!({ "email": "new@customer.com", "password": "p4ssw0rd-of-new" }).to_string();
+    shop.send(ADMIN, Method::POST, "/auth/register", Some(&register)).await.expect(201);
+    shop.send(ADMIN, Method::POST, "/auth/register", Some(&register)).await.problem(409);
+    shop.send(ADMIN, Method::GET, "/warehouses", None).await.expect(200);
+    shop.send(ALICE, Method::POST, "/auth/password", Some(r#"{"password": "another one"}"#)).await;
+    let bad = shop.send(ADMIN, Method::POST, "/orders?x=y", Some("{\"token\": \"p4ss\", \"items\": 1}")).await;
+    let request_id = bad.header("x-request-id").to_owned();
+    bad.problem(422);
+
+    let page = shop.send(ADMIN, Method::GET, "/audit", None).await.expect(200);
+    let entries = page.as_array().unwrap();
+    let summary: Vec<_> = entries
+        .iter()
+        .rev()
+        .map(|entry| (entry["phase"].as_str().unwrap(), entry["route"].as_str().unwrap(), entry["status"].as_u64()))
+        .collect();
+    let expected = [
+        ("requested", "/auth/register", None),
+        ("answered", "/auth/register", Some(201)),
+        ("requested", "/auth/register", None),
+        ("answered", "/auth/register", Some(409)),
+        ("requested", "/orders", None),
+        ("answered", "/orders", Some(422)),
+    ];
+    assert_eq!(summary, expected);
+    assert!(!page.to_string().contains("p4ss"), "{page}");
+    let newest = &entries[1];
+    assert_eq!((&newest["requestId"], &entries[0]["requestId"]), (&json!(request_id), &json!(request_id)));
+    assert_eq!((&newest["email"], &newest["role"]), (&json!("admin@bookstore.com"), &json!("STORE_ADMIN")));
+    assert_eq!((&newest["method"], &newest["path"]), (&json!("POST"), &json!("/orders")));
+    assert_eq!(
+        (&newest["client"], &newest["body"]),
+        (&json!("127.0.0.1"), &json!(r#"{"items":1,"token":"[redacted]"}"#))
+    );
+
+    let list = async |query: &str| {
+        let answer = shop.send(ADMIN, Method::GET, &format!("/audit{query}"), None).await;
+        let next = answer.header("link").trim_start_matches('<').split('>').next().unwrap_or_default().to_owned();
+        (answer.expect(200).as_array().unwrap().clone(), next)
+    };
+    let (mut seen, mut query) = (Vec::new(), "?limit=4".to_owned());
+    loop {
+        let (page, next) = list(&query).await;
+        seen.extend(page);
+        if next.is_empty() {
+            break;
+        }
+        query = next;
+    }
+    assert_eq!(&seen, entries, "in pages");
+    let at = newest["at"].as_str().unwrap();
+    assert_eq!(list(&format!("?from={at}")).await.0, entries[..2]);
+    assert_eq!(list(&format!("?to={at}")).await.0, entries[2..]);
+    assert_eq!(list("?email=ADMIN@bookstore.com").await.0.len(), 6);
+    assert_eq!(list("?email=alice@customer.com").await.0.len(), 0);
+    shop.send(ADMIN, Method::GET, "/audit?from=yesterday", None).await.problem(422);
+    shop.send(ALICE, Method::GET, "/audit", None).await.problem(401);
+    shop.send(Who::Account("bob@customer.com", "bob123"), Method::GET, "/audit", None).await.problem(403);
+    shop.send(Who::Bearer(SECRET), Method::GET, "/audit", None).await.problem(401);
     shop.system.stop().await.unwrap();
 }

@@ -11,6 +11,7 @@ use contract::{
     ShipmentRequest, User, VoidReceipt, WarehouseHealthReport, WarehouseInfo,
 };
 use service::accounts::password_route;
+use service::audit::audit_route;
 use service::openapi;
 use service::routes::{Access, Route};
 use service::status::ready_route;
@@ -41,6 +42,7 @@ pub fn table() -> Vec<Route<App>> {
             .refuses(401, "Wrong address or password")
             .refuses(429, "Too many wrong passwords: come back after `Retry-After`"),
         password_route(Access::Roles(STAFF)),
+        audit_route(Access::Roles(STAFF)),
         Route::get("/inventory", Access::BearerOr(STAFF), inventory::list)
             .summary("What there is: a page for staff, the whole for the store")
             .query::<inventory::ListQuery>()

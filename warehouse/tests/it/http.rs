@@ -204,7 +204,7 @@ async fn every_route_lets_in_only_those_it_is_for() {
         let (_, actors) = send(house.staff(Method::GET, "/actors")).await;
         let children: Vec<_> =
             actors["tree"]["children"].as_array().unwrap().iter().map(|child| &child["path"]).collect();
-        let names = ["database", "stock", "queries", "accounts", "relay", "http", "registrar"];
+        let names = ["database", "stock", "queries", "accounts", "audit", "relay", "http", "registrar"];
         assert_eq!(children, names.map(|name| json!(format!("warehouse/{name}"))).iter().collect::<Vec<_>>());
         assert_eq!(actors["outbox"]["waiting"], json!(0));
     })
