@@ -30,7 +30,7 @@ pub use shipment::{ShipmentLine, ShipmentLogEntry, ShipmentReceipt, ShipmentRequ
 pub use status::{AuditPhase, Breaker, OrderStatus, PaymentStatus, Role, ShipmentStatus, UnknownName, WarehouseHealth};
 pub use time::Timestamp;
 pub use warehouse::{
-    Health, Readiness, ReconcileReport, ReconcileResult, Registered, Registration, WarehouseHealthReport,
+    Health, Readiness, ReconcileReport, ReconcileResult, Registered, Registration, RestartActor, WarehouseHealthReport,
     WarehouseInfo, WarehouseView,
 };
 

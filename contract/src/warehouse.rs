@@ -143,6 +143,13 @@ pub struct Health {
     pub service: String,
 }
 
+/// Body of `POST /actors/restart`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RestartActor {
+    /// The actor's place in the tree, as `GET /actors` shows it.
+    pub path: String,
+}
+
 /// Answer of `GET /ready`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Readiness {

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod database;
+pub mod events;
 pub mod http;
 pub mod openapi;
 pub mod problem;

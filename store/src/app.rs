@@ -11,6 +11,7 @@ use service::accounts::Accounts;
 use service::audit::{Audit, HasAudit};
 use service::config::Secret;
 use service::database::{Database, Preparation, Settings};
+use service::events::Feed;
 use service::queries::Reader;
 use service::routes::{HasAuth, Routes};
 use service::status::HasStatus;
@@ -31,6 +32,7 @@ pub struct App {
     /// How long `POST /orders` waits for the order's end.
     pub order_wait: Duration,
     audit: Audit,
+    notices: Feed,
     database: Database,
     root: SupervisorAddress,
     secret: Secret,
@@ -77,6 +79,7 @@ impl App {
             reader: Reader::new(bound),
             order_wait: config.store.order_wait(),
             audit: Audit::new(bound),
+            notices: Feed::default(),
             database,
             root: SupervisorAddress::new(),
             secret: config.base.service_secret.clone(),
@@ -90,6 +93,7 @@ impl App {
             reader: &app.reader,
             accounts: &app.accounts,
             audit: &app.audit,
+            notices: &app.notices,
             connect,
         });
         let root = app.root.clone();
@@ -147,5 +151,9 @@ impl HasStatus for App {
 
     fn supervisor(&self) -> &SupervisorAddress {
         &self.root
+    }
+
+    fn notices(&self) -> Option<&Feed> {
+        Some(&self.notices)
     }
 }

@@ -39,6 +39,7 @@ use ::actors::{Address, ChildSpec, SupervisorAddress};
 use service::accounts::Accounts;
 use service::audit::Audit;
 use service::database::{Database, Preparation};
+use service::events::Feed;
 use service::queries::Reader;
 
 use crate::client::Connect;
@@ -89,6 +90,8 @@ pub struct Parts<'a> {
     pub reader: &'a Reader,
     /// Accounts.
     pub accounts: &'a Accounts,
+    /// What operators are told.
+    pub notices: &'a Feed,
     /// Changes by admins.
     pub audit: &'a Audit,
     /// Makes the client of a warehouse.
@@ -97,7 +100,7 @@ pub struct Parts<'a> {
 
 /// The children of the store's root, `http` apart.
 pub fn children(parts: Parts<'_>) -> Vec<ChildSpec> {
-    let Parts { config, addresses, database, preparation, reader, accounts, audit, connect } = parts;
+    let Parts { config, addresses, database, preparation, reader, accounts, audit, notices, connect } = parts;
     let Addresses { journal, catalog, availability, registry, reconciler, .. } = addresses;
     let stock = availability::Args {
         database: database.clone(),
@@ -108,6 +111,7 @@ pub fn children(parts: Parts<'_>) -> Vec<ChildSpec> {
         database: database.clone(),
         availability: availability.clone(),
         registry: registry.clone(),
+        notices: notices.clone(),
         connect,
         policy: config.warehouses(),
     };

@@ -39,6 +39,8 @@ pub fn table() -> Vec<Route<App>> {
             .answers::<Health>(200, "It does"),
         status::ready_route(),
         status::actors_route(ADMIN),
+        status::restart_route(ADMIN),
+        status::events_route(ADMIN),
         Route::post("/auth/register", Access::Optional, accounts::register)
             .summary("Open an account")
             .details("A role other than CUSTOMER is for an admin to give.")

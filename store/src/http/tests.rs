@@ -476,3 +476,46 @@ async fn what_admins_change_is_noted_before_and_after_and_nothing_else_is() {
     shop.send(Who::Bearer(SECRET), Method::GET, "/audit", None).await.problem(401);
     shop.system.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn operators_see_a_part_of_the_tree_restart_it_and_are_told() {
+    use futures_util::StreamExt as _;
+
+    let shop = Shop::open().await;
+    let restart = async |who: Who, path: &str| {
+        shop.send(who, Method::POST, "/actors/restart", Some(&json!({ "path": path }).to_string())).await
+    };
+    let part = shop.send(ADMIN, Method::GET, "/actors?path=store/warehouses", None).await.expect(200);
+    assert_eq!((&part["tree"]["path"], &part["totals"]["actors"]), (&json!("store/warehouses"), &json!(2)));
+    shop.send(ADMIN, Method::GET, "/actors?path=store/nobody", None).await.problem(404);
+
+    let events =
+        shop.http.get(format!("{}/actors/events", shop.base)).basic_auth("admin@bookstore.com", Some("admin123"));
+    let events = events.send().await.unwrap();
+    assert_eq!(
+        (events.status().as_u16(), events.headers()["content-type"].to_str().unwrap()),
+        (200, "text/event-stream")
+    );
+    let mut events = events.bytes_stream();
+    let mut heard = String::new();
+
+    let view = restart(ADMIN, "store/catalog").await.expect(202);
+    assert_eq!(view["path"], "store/catalog");
+    shop.with_warehouse("alpha").await;
+    while !(heard.contains("\"happened\":\"restarted\"") && heard.contains("event: health")) {
+        heard.push_str(std::str::from_utf8(&events.next().await.unwrap().unwrap()).unwrap());
+    }
+    let asked = heard.find("\"happened\":\"restartAsked\"").expect("asked for");
+    assert!(asked < heard.find("\"happened\":\"restarted\"").unwrap(), "{heard}");
+    assert!(heard.contains("event: actor\n") && heard.contains("\"path\":\"store/catalog\""), "{heard}");
+    assert!(heard.contains(r#""from":"OFFLINE""#) && heard.contains(r#""to":"HEALTHY""#), "{heard}");
+    let catalog = shop.send(ADMIN, Method::GET, "/actors?path=store/catalog", None).await.expect(200);
+    assert_eq!((&catalog["tree"]["restarts"], &catalog["tree"]["budgetLeft"]), (&json!(1), &json!(5)));
+
+    restart(ADMIN, "store/nobody").await.problem(404);
+    restart(ADMIN, "store").await.problem(409);
+    restart(ALICE, "store/catalog").await.problem(403);
+    restart(Who::Bearer(SECRET), "store/catalog").await.problem(401);
+    drop(events);
+    shop.system.stop().await.unwrap();
+}

@@ -7,7 +7,7 @@ use ::actors::Snapshot;
 use serde::Serialize;
 use service::problem::Problem;
 use service::routes::{Request, Response};
-use service::status::HasStatus as _;
+use service::status;
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -26,7 +26,8 @@ pub(super) struct View {
 
 /// `GET /actors`.
 pub(super) async fn tree(request: Request<App>) -> Result<Response, Problem> {
+    let snapshot = status::shown(&request)?;
     let read = request.app.reader.read("outbox", |connection| async move { outbox::summary(&connection).await });
     let outbox = tokio::time::timeout(READ_WITHIN, read).await.ok().and_then(Result::ok);
-    Ok(Response::ok(&View { snapshot: request.app.supervisor().snapshot(), outbox }))
+    Ok(Response::ok(&View { snapshot, outbox }))
 }

@@ -14,7 +14,7 @@ use service::accounts::password_route;
 use service::audit::audit_route;
 use service::openapi;
 use service::routes::{Access, Route};
-use service::status::ready_route;
+use service::status::{self, ready_route};
 
 use crate::app::App;
 
@@ -76,9 +76,11 @@ pub fn table() -> Vec<Route<App>> {
             .summary("Make sure that a shipment never leaves")
             .answers::<VoidReceipt>(200, "It never will")
             .refuses(409, "It has left"),
-        Route::get("/actors", Access::Roles(STAFF), actors::tree)
+        status::takes_path(Route::get("/actors", Access::Roles(STAFF), actors::tree))
             .summary("The tree of actors, live, and the outbox")
             .answers::<actors::View>(200, "The tree"),
+        status::restart_route(Access::Roles(STAFF)),
+        status::events_route(Access::Roles(STAFF)),
     ];
     openapi::documented("Bookstore: warehouse", "Stock, and shipping it.", table)
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ::actors::{Address, ChildSpec, SupervisorAddress};
 use service::database::Database;
+use service::events::Feed;
 
 use super::availability;
 use crate::client::Connect;
@@ -40,6 +41,8 @@ pub struct Shared {
     pub availability: Address<availability::Msg>,
     /// The registry.
     pub registry: Address<registry::Msg>,
+    /// Where operators are told of changes.
+    pub notices: Feed,
     /// Makes the client of a warehouse.
     pub connect: Connect,
     /// How they are watched and called.
@@ -53,6 +56,7 @@ pub fn supervisor(shared: Shared) -> ChildSpec {
     let args = registry::Args {
         database: shared.database.clone(),
         availability: shared.availability.clone(),
+        notices: shared.notices.clone(),
         subtrees: Subtrees::new(address.clone(), shared),
     };
     ChildSpec::supervisor(

@@ -11,6 +11,7 @@ use ::actors::{Actor, Address, Context, EffectError, Failure, Reply};
 use contract::{Breaker, Registered, Registration, Timestamp, WarehouseHealth, WarehouseId, WarehouseView};
 use service::clock;
 use service::database::{self, Database};
+use service::events::Feed;
 use strum::IntoStaticStr;
 
 use super::subtree::Subtrees;
@@ -37,6 +38,8 @@ pub struct Args {
     pub database: Database,
     /// Told which warehouses can be sourced from.
     pub availability: Address<availability::Msg>,
+    /// Where operators are told of changes.
+    pub notices: Feed,
     /// The warehouses' actors.
     pub subtrees: Subtrees,
 }
@@ -239,8 +242,9 @@ impl State {
     /// Changes an entry, and tells availability when that changes whether orders may be sent there.
     fn change(&mut self, id: WarehouseId, change: impl FnOnce(&mut Entry)) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
-        let before = entry.is_sourceable();
+        let (before, health, breaker) = (entry.is_sourceable(), entry.row.status, entry.breaker);
         change(entry);
+        entry.publish(health, breaker, &self.args.notices);
         if entry.is_sourceable() != before {
             entry.announce(&self.args.availability);
         }

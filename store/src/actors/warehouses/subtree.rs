@@ -94,7 +94,7 @@ impl Subtrees {
     }
 
     fn spec(&self, child: String, row: &Warehouse, subtree: &Subtree) -> ChildSpec {
-        let Shared { database, availability, registry, connect, policy } = self.shared.clone();
+        let Shared { database, availability, registry, connect, policy, .. } = self.shared.clone();
         let (id, name, database_id) = (row.id, row.name.clone(), row.database_id);
         let api = connect(&row.internal_url);
         let monitor = monitor::Args {

@@ -2,7 +2,9 @@
 
 use ::actors::Address;
 use contract::{Breaker, DatabaseId, Registration, Timestamp, WarehouseHealth, WarehouseId, WarehouseView};
+use serde_json::json;
 use service::database::Database;
+use service::events::Feed;
 
 use crate::actors::availability;
 use crate::actors::warehouses::subtree::Subtree;
@@ -77,6 +79,18 @@ impl Entry {
         let priority = self.row.priority;
         // One that is being restarted asks when it has started.
         let _ = availability.tell(availability::Msg::SetWarehouse { id, name, sourceable, priority });
+    }
+
+    /// Tells operators what is not as it was.
+    pub(super) fn publish(&self, health: WarehouseHealth, breaker: Breaker, notices: &Feed) {
+        let warehouse = &self.row.name;
+        if self.row.status != health {
+            let (from, to, reason) = (health, self.row.status, &self.reason);
+            notices.publish("health", json!({ "warehouse": warehouse, "from": from, "to": to, "reason": reason }));
+        }
+        if self.breaker != breaker {
+            notices.publish("breaker", json!({ "warehouse": warehouse, "from": breaker, "to": self.breaker }));
+        }
     }
 
     pub(super) fn known(&self) -> Known {

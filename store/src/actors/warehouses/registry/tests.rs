@@ -64,8 +64,14 @@ async fn start(database: Database, folder: TempDir) -> Bench {
     let (availability, availability_spec, heard) = recorder("availability");
     let (connect, fakes) = connect();
     let registry = Address::new(100);
-    let shared =
-        Shared { database: database.clone(), availability, registry: registry.clone(), connect, policy: POLICY };
+    let shared = Shared {
+        database: database.clone(),
+        availability,
+        registry: registry.clone(),
+        notices: Default::default(),
+        connect,
+        policy: POLICY,
+    };
     let system = system(vec![availability_spec, super::super::supervisor(shared)]).await;
     Bench { registry, database, availability: heard, fakes, system, _folder: folder }
 }
@@ -280,7 +286,7 @@ async fn r24_a_warehouse_that_fails_for_good_fails_alone_and_is_tried_again() {
     let (registry, registry_spec, mut heard) = recorder("registry");
     let (connect, _fakes) = connect();
     let warehouses = SupervisorAddress::new();
-    let shared = Shared { database, availability, registry, connect, policy: POLICY };
+    let shared = Shared { database, availability, registry, notices: Default::default(), connect, policy: POLICY };
     let subtrees = Subtrees::new(warehouses.clone(), shared);
     let warehouses = ChildSpec::supervisor("warehouses", &warehouses, vec![]);
     let system = system(vec![availability_spec, registry_spec, warehouses]).await;

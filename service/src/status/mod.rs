@@ -1,15 +1,18 @@
 //! What every service says of itself: whether it is ready, and its tree of actors.
 
+mod operators;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use actors::{Snapshot, State, SupervisorAddress};
 use contract::Readiness;
 use http::StatusCode;
 
 use crate::database::{self, Database};
-use crate::problem::Problem;
+use crate::events::Feed;
 use crate::routes::{Access, HasAuth, Request, Response, Route};
+
+pub use operators::{actors_route, events_route, restart_route, shown, takes_path};
 
 /// What this needs of a service.
 pub trait HasStatus: HasAuth {
@@ -17,6 +20,10 @@ pub trait HasStatus: HasAuth {
     fn database(&self) -> &Database;
     /// The root of the service's tree.
     fn supervisor(&self) -> &SupervisorAddress;
+    /// What operators are told beside what happens to actors, if anything.
+    fn notices(&self) -> Option<&Feed> {
+        None
+    }
     /// Checks of the service's own, by name: what is wrong, or nothing.
     fn checks(&self) -> Vec<(&'static str, Option<String>)> {
         Vec::new()
@@ -29,16 +36,6 @@ pub fn ready_route<A: HasStatus>() -> Route<A> {
         .summary("Whether this service can be used")
         .answers::<Readiness>(200, "Ready")
         .answers::<Readiness>(503, "Not ready: the checks say why")
-}
-
-/// `GET /actors`: the whole tree, live.
-pub fn actors_route<A: HasStatus>(access: Access) -> Route<A> {
-    Route::get("/actors", access, actors).summary("The tree of actors, live").answers::<Snapshot>(200, "The tree")
-}
-
-async fn actors<A: HasStatus>(request: Request<A>) -> Result<Response, Problem> {
-    let app = Arc::clone(&request.app);
-    Ok(Response::ok(&app.supervisor().snapshot()))
 }
 
 fn ready(app: &impl HasStatus) -> Response {
