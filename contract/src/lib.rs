@@ -24,7 +24,9 @@ pub use book::{Book, BookAvailability, BookPatch, ImportFault, ImportReport, New
 pub use ids::{BookId, DatabaseId, MalformedId, OrderId, OrderItemId, ShipmentId, ShipmentLogId, UserId, WarehouseId};
 pub use inventory::{AdjustStock, InventoryItem, SetStock, StockRow};
 pub use money::{MalformedMoney, Money};
-pub use order::{Confirmation, Confirmed, Order, OrderItem, OrderLine, Payment, PaymentRequest, PlaceOrder, Shipment};
+pub use order::{
+    Confirmation, Confirmed, Order, OrderEvent, OrderItem, OrderLine, Payment, PaymentRequest, PlaceOrder, Shipment,
+};
 pub use problem::{FieldError, Problem};
 pub use shipment::{ShipmentLine, ShipmentLogEntry, ShipmentReceipt, ShipmentRequest, Shortfall, VoidReceipt};
 pub use status::{AuditPhase, Breaker, OrderStatus, PaymentStatus, Role, ShipmentStatus, UnknownName, WarehouseHealth};

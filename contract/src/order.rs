@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::time::{self, Timestamp};
 use crate::{
     BookId, Money, OrderId, OrderItemId, OrderStatus, PaymentStatus, ShipmentId, ShipmentLine, ShipmentStatus,
-    StockRow, UserId,
+    Shortfall, StockRow, UserId,
 };
 
 /// Body of `POST /orders`.
@@ -122,6 +122,40 @@ pub struct Shipment {
     #[serde(with = "time::option", default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub shipped_at: Option<Timestamp>,
+}
+
+/// The data of one event of `GET /orders/:id/events`: a step of the order that is durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderEvent {
+    /// The order.
+    pub order_id: OrderId,
+    /// The number of the step, from 0; the event's id.
+    pub seq: i64,
+    /// What happened: `accepted`, `moved`, `shipped`, `rejected`, `needs-attention`; the event's name.
+    pub event: String,
+    /// Where the order stands after it.
+    pub status: OrderStatus,
+    /// When it happened.
+    #[serde(with = "time")]
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The shipment that is asked for after it, or was last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipment_id: Option<ShipmentId>,
+    /// Of which warehouse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warehouse_name: Option<String>,
+    /// When it left.
+    #[serde(with = "time::option", default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub shipped_at: Option<Timestamp>,
+    /// Why, where that needs a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What a rejected order was short of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shortfalls: Vec<Shortfall>,
 }
 
 /// Body of `POST /orders/:id/status`: a warehouse tells the store that a shipment has left.

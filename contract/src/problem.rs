@@ -22,6 +22,10 @@ pub const UNKNOWN_ORDER: &str = "urn:bookstore:problem:unknown-order";
 pub const UNKNOWN_BOOK: &str = "urn:bookstore:problem:unknown-book";
 /// An ISBN that another book has, on sale or not; `bookId` says which.
 pub const ISBN_TAKEN: &str = "urn:bookstore:problem:isbn-taken";
+/// An `Idempotency-Key` that was sent before with another body.
+pub const IDEMPOTENCY_KEY_REUSED: &str = "urn:bookstore:problem:idempotency-key-reused";
+/// A request with this `Idempotency-Key` is still being worked on.
+pub const IN_PROGRESS: &str = "urn:bookstore:problem:in-progress";
 /// A change that the state of the thing does not allow.
 pub const CONFLICT: &str = "urn:bookstore:problem:conflict";
 /// A change that would take stock below zero, below what is reserved or above what can be held.

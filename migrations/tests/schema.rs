@@ -78,6 +78,7 @@ async fn the_store_goes_up_and_down() {
             "shipments",
             "sagas",
             "saga_journal",
+            "idempotency_keys",
             "audit_log",
         ];
         up_down_up::<store::Migrator>(&db, &tables).await;

@@ -7,4 +7,5 @@ pub mod client;
 pub mod config;
 pub mod db;
 pub mod domain;
+pub mod events;
 pub mod http;

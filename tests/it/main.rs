@@ -14,6 +14,7 @@ mod defects;
 mod fuzz_api;
 mod hung_warehouse;
 mod idempotency;
+mod idempotency_keys;
 mod outage;
 mod oversell;
 mod registration;

@@ -7,6 +7,7 @@ mod m20261122_000002_catalogue;
 mod m20261122_000003_orders;
 mod m20261122_000004_sagas;
 mod m20261122_000005_books_version;
+mod m20261122_000006_order_surface;
 mod m20261122_000007_audit;
 
 /// The store's migrations, oldest first.
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000003_orders::Migration),
             Box::new(m20261122_000004_sagas::Migration),
             Box::new(m20261122_000005_books_version::Migration),
+            Box::new(m20261122_000006_order_surface::Migration),
             Box::new(m20261122_000007_audit::Migration),
             // `migrate store generate` adds the next one above this line.
         ]

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::actors::{Actor, Batch, BatchError, Context, Failure, FlushError, Reply};
-use contract::OrderId;
+use contract::{OrderId, Timestamp};
 use sea_orm::DbErr;
 use service::clock;
 use service::database::{self, Database, TransactionError};
 use strum::IntoStaticStr;
 
+use crate::db::idempotency;
 use crate::db::journal::{self, Accepted, Advanced};
+use crate::events::Events;
 
 /// The most entries of one transaction. Beyond that a commit is shared by so many that its cost is no longer felt.
 const BATCH: usize = 64;
@@ -27,6 +29,8 @@ const READ_BACK_EVERY: Duration = Duration::from_millis(200);
 pub struct Args {
     /// Where it writes.
     pub database: Database,
+    /// Told of each order's steps.
+    pub events: Events,
 }
 
 /// What it can be told.
@@ -57,6 +61,13 @@ pub enum Entry {
         /// What people are told when it was once too often.
         reason: String,
     },
+    /// Idempotency keys have been kept for long enough.
+    ForgetKeys {
+        /// Those from before this.
+        before: Timestamp,
+        /// At most so many.
+        count: u64,
+    },
 }
 
 /// What became of an entry.
@@ -68,11 +79,13 @@ pub enum Written {
     Stale,
     /// So many panics.
     Panics(i32),
+    /// So many keys are forgotten.
+    Forgotten(u64),
 }
 
 /// What waits.
 pub struct State {
-    database: Database,
+    args: Args,
     batch: Batch<Entry, Written>,
 }
 
@@ -87,7 +100,7 @@ impl Actor for Journal {
 
     async fn start(&self, args: Args, _: &mut Context<Msg>) -> Result<State, Failure> {
         args.database.ready()?;
-        Ok(State { database: args.database, batch: Batch::new(BATCH) })
+        Ok(State { args, batch: Batch::new(BATCH) })
     }
 
     async fn handle(&self, msg: Msg, state: &mut State, ctx: &mut Context<Msg>) -> Result<(), Failure> {
@@ -95,25 +108,33 @@ impl Actor for Journal {
             Msg::Write { entry, reply } => state.batch.push(entry, reply),
             Msg::Flushed => state.batch.flushed(),
         }
-        let database = state.database.clone();
-        let write = move |entries| flush(database.clone(), entries);
+        let args = state.args.clone();
+        let write = move |entries| flush(args.clone(), entries);
         state.batch.flush(ctx, FLUSH_WITHIN, write, || Msg::Flushed);
         Ok(())
     }
 }
 
-async fn flush(database: Database, entries: Vec<Entry>) -> Result<Vec<Written>, FlushError> {
+async fn flush(args: Args, entries: Vec<Entry>) -> Result<Vec<Written>, FlushError> {
+    let written = write_or_find(&args.database, &entries).await?;
+    for (order, seq) in durable(&entries, &written) {
+        args.events.tell(order, seq);
+    }
+    Ok(written)
+}
+
+async fn write_or_find(database: &Database, entries: &[Entry]) -> Result<Vec<Written>, FlushError> {
     let mut written = Vec::new();
     let outcome = database
         .transaction("journal", async |txn| {
-            written = write(txn, &entries).await?;
+            written = write(txn, entries).await?;
             Ok::<_, DbErr>(())
         })
         .await;
     match outcome {
         Ok(()) => Ok(written),
         // R23: nobody is told before it is known whether it happened.
-        Err(error) if error.is_uncertain() && read_back(&database, &entries, &written).await => Ok(written),
+        Err(error) if error.is_uncertain() && read_back(database, entries, &written).await => Ok(written),
         Err(error) if error.is_uncertain() => Err(FlushError::Unavailable(error.to_string())),
         Err(TransactionError::Begin(error) | TransactionError::Work(error) | TransactionError::Commit(error)) => {
             if database::is_unavailable(&error) {
@@ -139,6 +160,7 @@ async fn write(txn: &impl sea_orm::ConnectionTrait, entries: &[Entry]) -> Result
             Entry::CountPanic { order, reason } => {
                 Written::Panics(journal::count_panic(txn, *order, reason, clock::now()).await?)
             }
+            Entry::ForgetKeys { before, count } => Written::Forgotten(idempotency::forget(txn, *before, *count).await?),
         });
     }
     Ok(written)
@@ -147,8 +169,7 @@ async fn write(txn: &impl sea_orm::ConnectionTrait, entries: &[Entry]) -> Result
 /// Whether the transaction that wrote these was committed, once the database answers again. All of it was or nothing:
 /// one entry tells. False where that cannot be found out in time.
 async fn read_back(database: &Database, entries: &[Entry], written: &[Written]) -> bool {
-    let keys = entries.iter().zip(written).filter(|(_, written)| **written == Written::Done);
-    let Some((order, seq)) = keys.filter_map(|(entry, _)| entry.key()).next() else { return false };
+    let Some((order, seq)) = durable(entries, written).next() else { return false };
     let look = async {
         loop {
             if let Ok(connection) = database.ready()
@@ -160,6 +181,12 @@ async fn read_back(database: &Database, entries: &[Entry], written: &[Written]) 
         }
     };
     tokio::time::timeout(READ_BACK_WITHIN, look).await.unwrap_or(false)
+}
+
+/// The journal entries that were written, if anything was.
+fn durable(entries: &[Entry], written: &[Written]) -> impl Iterator<Item = (OrderId, i64)> {
+    let done = entries.iter().zip(written).filter(|(_, written)| **written == Written::Done);
+    done.filter_map(|(entry, _)| entry.key())
 }
 
 impl Entry {
@@ -176,7 +203,7 @@ impl Entry {
         match self {
             Self::Accept(order) => Some((order.order_id, 0)),
             Self::Advance(step) => Some((step.order_id, step.seq + 1)),
-            Self::CountPanic { .. } => None,
+            Self::CountPanic { .. } | Self::ForgetKeys { .. } => None,
         }
     }
 }

@@ -44,6 +44,7 @@ use service::queries::Reader;
 
 use crate::client::Connect;
 use crate::config::Config;
+use crate::events::Events;
 
 /// Where the store's own actors are reached. Made before any of them is started, and good for as long as the process.
 #[derive(Clone)]
@@ -60,6 +61,8 @@ pub struct Addresses {
     pub orders: Address<orders::Msg>,
     /// Pulls of every inventory.
     pub reconciler: Address<reconciler::Msg>,
+    /// Who listens to which order.
+    pub events: Events,
 }
 
 impl Addresses {
@@ -72,6 +75,7 @@ impl Addresses {
             registry: Address::new(bound),
             orders: Address::new(bound),
             reconciler: Address::new(bound),
+            events: Events::default(),
         }
     }
 }
@@ -101,7 +105,7 @@ pub struct Parts<'a> {
 /// The children of the store's root, `http` apart.
 pub fn children(parts: Parts<'_>) -> Vec<ChildSpec> {
     let Parts { config, addresses, database, preparation, reader, accounts, audit, notices, connect } = parts;
-    let Addresses { journal, catalog, availability, registry, reconciler, .. } = addresses;
+    let Addresses { journal, catalog, availability, registry, reconciler, events, .. } = addresses;
     let stock = availability::Args {
         database: database.clone(),
         registry: registry.clone(),
@@ -122,7 +126,12 @@ pub fn children(parts: Parts<'_>) -> Vec<ChildSpec> {
     };
     vec![
         database.child(preparation),
-        ChildSpec::actor("journal", journal, journal::Journal, journal::Args { database: database.clone() }),
+        ChildSpec::actor(
+            "journal",
+            journal,
+            journal::Journal,
+            journal::Args { database: database.clone(), events: events.clone() },
+        ),
         reader.child(database),
         accounts.child(database),
         audit.child(database),
@@ -141,6 +150,7 @@ fn fulfillment(config: &Config, addresses: &Addresses, reader: &Reader) -> Child
         availability: addresses.availability.clone(),
         registry: addresses.registry.clone(),
         orders: addresses.orders.clone(),
+        events: addresses.events.clone(),
         reader: reader.clone(),
         policy: crate::domain::saga::Policy::default(),
     };

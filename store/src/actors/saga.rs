@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use ::actors::{Actor, Address, AskError, BatchError, Context, EffectError, Failure, Reply, fault};
 use contract::{Order, OrderId, ShipmentId, ShipmentRequest, Shortfall, StockRow, Timestamp, WarehouseId};
-use serde_json::json;
 use service::clock;
 use service::queries::Reader;
 use service::routes::Trace;
@@ -19,11 +18,14 @@ use super::journal::{self, Entry, Written};
 use super::warehouses::{dispatcher, registry};
 use super::{availability, orders};
 use crate::db;
-use crate::db::journal::{Advanced, NextShipment};
+use crate::db::journal::Advanced;
 use crate::domain::delivery::Delivery;
 use crate::domain::order::{self, Change};
 use crate::domain::saga::{Command, Event, Policy, Saga, Stage, Step, Transition};
 use crate::domain::sourcing::Line;
+use crate::events::Events;
+
+mod entry;
 
 /// How long a journal entry may take: longer than the journal itself allows its flush.
 pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(20);
@@ -44,6 +46,8 @@ pub struct Peers {
     pub registry: Address<registry::Msg>,
     /// Who waits for the end.
     pub orders: Address<orders::Msg>,
+    /// Told of what is found durable though its journal could not say so.
+    pub events: Events,
     /// Where it is read back from.
     pub reader: Reader,
     /// How it tries.
@@ -188,7 +192,10 @@ async fn read_back(args: &Args) -> Result<(Order, Saga, i64, Option<Trace>), Fai
         Ok(db::orders::find(&db, id).await?.zip(db::sagas::find(&db, id).await?))
     });
     match read.await {
-        Ok(Some((order, (saga, seq)))) => Ok((order, saga, seq, None)),
+        Ok(Some((order, (saga, seq)))) => {
+            args.peers.events.tell(id, seq);
+            Ok((order, saga, seq, None))
+        }
         Ok(None) => Err(Failure::broken(format!("order {id} has no saga"))),
         Err(service::queries::ReadError::Failed(error)) => Err(Failure::from(error)),
         Err(away) => Err(Failure::unavailable(away)),
@@ -214,7 +221,7 @@ impl State {
                     self.run(step.commands, ctx);
                 }
                 Some(transition) => {
-                    let advanced = self.advanced(&step, transition, choice.as_ref(), now);
+                    let advanced = entry::advanced(self, &step, transition, choice.as_ref(), now);
                     self.writing = Some((step, choice));
                     self.write(advanced, ctx);
                 }
@@ -222,44 +229,6 @@ impl State {
         }
         if self.saga.is_over() && self.writing.is_none() {
             self.end(ctx);
-        }
-    }
-
-    fn advanced(
-        &self,
-        step: &Step,
-        transition: &Transition,
-        choice: Option<&availability::Choice>,
-        at: Timestamp,
-    ) -> Advanced {
-        let change = Change::of(transition);
-        let next = choice.filter(|_| matches!(transition, Transition::Moved { .. })).map(|choice| NextShipment {
-            next_id: step.saga.shipment,
-            warehouse_id: choice.warehouse,
-            warehouse_name: choice.name.clone(),
-            contents: json!(order::contents(&self.order)).to_string(),
-        });
-        let stock = match transition {
-            Transition::Shipped { stock, .. } => stock.iter().map(|row| (self.saga.warehouse, *row)).collect(),
-            _ => Vec::new(),
-        };
-        Advanced {
-            order_id: self.order.id,
-            seq: self.seq,
-            event: transition.name(),
-            detail: json!({ "shipmentId": self.saga.shipment, "reason": change.reason }),
-            state: json!(step.saga),
-            finished: step.saga.is_over(),
-            attention: matches!(transition, Transition::Flagged { .. }),
-            order_status: change.order,
-            reason: change.reason,
-            shipment_id: self.saga.shipment,
-            shipment_status: change.shipment,
-            shipped_at: change.shipped_at,
-            payment_status: change.payment,
-            next,
-            at,
-            stock,
         }
     }
 

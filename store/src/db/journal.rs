@@ -1,6 +1,6 @@
 //! What the journal writes: accepted orders, the steps of their sagas, and the panics of those.
 //!
-//! A flush is one transaction of at most six statements, whatever its size.
+//! A flush is one transaction of at most seven statements, whatever its size.
 
 use std::collections::HashSet;
 
@@ -13,6 +13,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::bulk::{self, Columns, Type};
+use super::idempotency::Key;
 use super::inventory_cache;
 
 /// How many panics of one saga a person is called for (R24).
@@ -39,11 +40,25 @@ pub struct Accepted {
     pub contents: String,
     /// The saga.
     pub state: serde_json::Value,
+    /// What a reader of the journal wants to know of it.
+    pub detail: serde_json::Value,
     /// When.
     pub at: Timestamp,
     /// Its lines, in a statement of their own.
     #[serde(skip)]
     pub lines: Vec<AcceptedLine>,
+    /// The key that it was placed with, in a statement of its own.
+    #[serde(skip)]
+    pub key: Option<Key>,
+}
+
+/// A key as it is written.
+#[derive(Serialize)]
+struct KeyRow<'a> {
+    #[serde(flatten)]
+    key: &'a Key,
+    order_id: OrderId,
+    at: Timestamp,
 }
 
 /// A line of it.
@@ -128,6 +143,15 @@ const ACCEPTED: &Columns = &[
     ("warehouse_name", Type::Text),
     ("contents", Type::Text),
     ("state", Type::Json),
+    ("detail", Type::Json),
+    ("at", Type::Time),
+];
+
+const KEYS: &Columns = &[
+    ("user_id", Type::Uuid),
+    ("key", Type::Text),
+    ("body_hash", Type::Text),
+    ("order_id", Type::Uuid),
     ("at", Type::Time),
 ];
 
@@ -165,7 +189,7 @@ const ADVANCED: &Columns = &[
 /// Writes accepted orders.
 ///
 /// # Errors
-/// Those of the database; a unique violation for an order that is there already.
+/// Those of the database; a unique violation for an order that is there already, or a key that has another order.
 pub async fn accept(db: &impl ConnectionTrait, orders: &[&Accepted]) -> Result<(), DbErr> {
     let statements = [
         "INSERT INTO orders (id, user_id, status, total_cents, created_at, updated_at) \
@@ -177,13 +201,19 @@ pub async fn accept(db: &impl ConnectionTrait, orders: &[&Accepted]) -> Result<(
         "INSERT INTO sagas (order_id, seq, state, finished, needs_attention, panics, created_at, updated_at) \
          SELECT order_id, 0, state, false, false, 0, at, at FROM {rows}",
         "INSERT INTO saga_journal (order_id, seq, event, detail, at) \
-         SELECT order_id, 0, 'accepted', state, at FROM {rows}",
+         SELECT order_id, 0, 'accepted', detail, at FROM {rows}",
     ];
     bulk::execute(db, ACCEPTED, orders, &statements).await?;
     let lines: Vec<_> = orders.iter().flat_map(|order| &order.lines).collect();
     let insert = "INSERT INTO order_items (id, order_id, book_id, book_title, isbn, quantity, price_cents) \
                   SELECT id, order_id, book_id, book_title, isbn, quantity, price_cents FROM {rows}";
-    bulk::execute(db, LINES, &lines, &[insert]).await
+    bulk::execute(db, LINES, &lines, &[insert]).await?;
+    // No statement at all where no order has one.
+    let keyed = orders.iter().filter_map(|order| Some((order, order.key.as_ref()?)));
+    let keys: Vec<_> = keyed.map(|(order, key)| KeyRow { key, order_id: order.order_id, at: order.at }).collect();
+    let insert = "INSERT INTO idempotency_keys (user_id, key, body_hash, order_id, created_at) \
+                  SELECT user_id, key, body_hash, order_id, at FROM {rows}";
+    bulk::execute(db, KEYS, &keys, &[insert]).await
 }
 
 /// Writes steps of sagas, at most one for each saga, and says for each whether it was still the next one.

@@ -2,6 +2,8 @@
 
 pub mod books;
 pub mod bulk;
+pub mod history;
+pub mod idempotency;
 pub mod inventory_cache;
 pub mod journal;
 pub mod orders;

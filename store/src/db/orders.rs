@@ -5,12 +5,14 @@
 use std::collections::HashMap;
 
 use contract::{
-    BookId, Money, Order, OrderId, OrderItem, OrderItemId, OrderStatus, Payment, Shipment, ShipmentId, UserId,
+    BookId, Money, Order, OrderId, OrderItem, OrderItemId, OrderStatus, Payment, Shipment, ShipmentId, Shortfall,
+    Timestamp, UserId,
 };
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{ExprTrait as _, Query, SimpleExpr};
 use sea_orm::{DbErr, QueryOrder as _, QuerySelect as _};
 
-use super::shipments;
+use super::{history, shipments};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -73,15 +75,37 @@ pub mod payments {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Whose orders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Customer {
+    /// Of this account.
+    Id(UserId),
+    /// Of the account with this address, in lower case.
+    Email(String),
+}
+
+/// Where a page ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// When its last order was accepted.
+    pub created_at: Timestamp,
+    /// That order.
+    pub id: OrderId,
+}
+
 /// Which orders.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Only this customer's.
-    pub user: Option<UserId>,
+    pub customer: Option<Customer>,
+    /// Only in one of these statuses; none is any.
+    pub statuses: Vec<OrderStatus>,
+    /// Only accepted then or later.
+    pub from: Option<Timestamp>,
+    /// Only accepted earlier.
+    pub to: Option<Timestamp>,
     /// Only older ones than this.
-    pub before: Option<OrderId>,
-    /// Only in this status.
-    pub status: Option<OrderStatus>,
+    pub before: Option<Cursor>,
 }
 
 /// One order.
@@ -93,23 +117,55 @@ pub async fn find(db: &impl ConnectionTrait, id: OrderId) -> Result<Option<Order
     Ok(assemble(db, rows).await?.pop())
 }
 
+/// One order with what it was short of, if it was rejected for that.
+///
+/// # Errors
+/// Those of the database.
+pub async fn outcome(db: &impl ConnectionTrait, id: OrderId) -> Result<Option<(Order, Vec<Shortfall>)>, DbErr> {
+    let Some(order) = find(db, id).await? else { return Ok(None) };
+    let is_rejected = order.status == OrderStatus::Rejected;
+    let shortfalls = if is_rejected { history::shortfalls(db, id).await? } else { Vec::new() };
+    Ok(Some((order, shortfalls)))
+}
+
 /// Orders, newest first, at most `limit`.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn list(db: &impl ConnectionTrait, filter: &Filter, limit: u64) -> Result<Vec<Order>, DbErr> {
-    let mut query = Entity::find().order_by_desc(Column::Id).limit(limit);
-    if let Some(user) = filter.user {
-        query = query.filter(COLUMN.user_id.eq(user.uuid()));
-    }
-    if let Some(before) = filter.before {
-        query = query.filter(COLUMN.id.lt(before.uuid()));
-    }
-    if let Some(status) = filter.status {
-        query = query.filter(COLUMN.status.eq(status.as_str()));
-    }
-    let rows = query.all(db).await?;
+    let rows = query(filter, limit).all(db).await?;
     assemble(db, rows).await
+}
+
+/// Their rows.
+pub(super) fn query(filter: &Filter, limit: u64) -> Select<Entity> {
+    let mut query = Entity::find().order_by_desc(Column::CreatedAt).order_by_desc(Column::Id).limit(limit);
+    match &filter.customer {
+        Some(Customer::Id(user)) => query = query.filter(COLUMN.user_id.eq(user.uuid())),
+        Some(Customer::Email(email)) => {
+            let user = Query::select().column("id").from("users").and_where(Expr::col("email").eq(email)).to_owned();
+            // As a single value, so that the order of the index is of use.
+            query =
+                query.filter(Expr::col((Entity, Column::UserId)).eq(SimpleExpr::SubQuery(None, Box::new(user.into()))));
+        }
+        None => {}
+    }
+    match &filter.statuses[..] {
+        [] => {}
+        [status] => query = query.filter(COLUMN.status.eq(status.as_str())),
+        several => query = query.filter(COLUMN.status.is_in(several.iter().map(|status| status.as_str()))),
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(COLUMN.created_at.gte(from));
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(COLUMN.created_at.lt(to));
+    }
+    if let Some(Cursor { created_at, id }) = filter.before {
+        let place = Expr::tuple([Expr::col(Column::CreatedAt), Expr::col(Column::Id)]);
+        query = query.filter(place.lt(Expr::tuple([Expr::val(created_at), Expr::val(id.uuid())])));
+    }
+    query
 }
 
 async fn assemble(db: &impl ConnectionTrait, rows: Vec<Model>) -> Result<Vec<Order>, DbErr> {

@@ -5,6 +5,7 @@ pub mod breaker;
 pub mod catalogue;
 pub mod delivery;
 pub mod health;
+pub mod history;
 pub mod import;
 pub mod order;
 pub mod pull;

@@ -69,6 +69,21 @@ impl Request {
         if errors.is_empty() { Ok(Self { id, user, lines, method, amount: payment.amount }) } else { Err(errors) }
     }
 
+    /// What the request asks for, as a fingerprint: the same whatever its spelling, for as long as books, quantities,
+    /// means of payment and expected amount are the same, in the same order.
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&(self.lines.len() as u64).to_be_bytes());
+        for line in &self.lines {
+            hasher.update(line.book_id.uuid().as_bytes()).update(&line.quantity.to_be_bytes());
+        }
+        hasher.update(&(self.method.len() as u64).to_be_bytes()).update(self.method.as_bytes());
+        if let Some(amount) = self.amount {
+            hasher.update(&amount.cents().to_be_bytes());
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
     /// The order that this would be with the catalogue's books, in the order of the lines; `item_id` makes the ids of
     /// its items. It has no shipment yet.
     ///

@@ -59,6 +59,8 @@ pub fn table() -> Vec<Route<App>> {
         Route::post("/orders", CUSTOMER, orders::place)
             .summary("Place an order")
             .details("Waits a little for the order's end. Whatever is accepted ends: shipped once, or with nothing shipped and nothing charged.")
+            .header_param("Idempotency-Key", "Sent again with the same body, it gives the answer of the order that it placed; 1 to 255 visible ASCII characters, kept for 24 hours")
+            .header_param("Prefer", "`respond-async` for an answer as soon as the order is durable")
             .accepts::<PlaceOrder>()
             .answers::<Order>(201, "Shipped")
             .answers::<Order>(202, "Accepted, and still open: look at `Location`")
@@ -69,6 +71,13 @@ pub fn table() -> Vec<Route<App>> {
             .paged()
             .answers_list::<Order>(200, "A page of them"),
         Route::get("/orders/:id", CUSTOMER, orders::get).summary("An order").answers::<Order>(200, "The order"),
+        Route::get("/orders/:id/events", CUSTOMER, orders::events)
+            .summary("An order's steps, until it ends")
+            .details("Each event's id is the number of the step, its name what happened, its data an `OrderEvent`.")
+            .header_param("Last-Event-ID", "The step to go on after")
+            .answers_events("The steps there are, then each as it becomes durable")
+            .answers_empty(204, "There is none after `Last-Event-ID`, and there will be none")
+            .refuses(422, "`Last-Event-ID` is not one that we gave"),
         confirmation(Route::post("/orders/:id/status", Access::Bearer, orders::confirm)),
         confirmation(Route::patch("/orders/:id/status", Access::Bearer, orders::confirm)),
         Route::get("/inventory/books/:id", Access::Anyone, inventory::of_book)

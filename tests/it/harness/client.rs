@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use uuid::Uuid;
@@ -25,13 +25,14 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     who: Who,
+    headers: HeaderMap,
 }
 
 impl Client {
     pub fn new(base: &str) -> Self {
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let http = http.timeout(Duration::from_secs(40)).build().unwrap();
-        Self { http, base: base.to_owned(), who: Who::Anyone }
+        Self { http, base: base.to_owned(), who: Who::Anyone, headers: HeaderMap::new() }
     }
 
     /// The same connections, another person.
@@ -42,6 +43,13 @@ impl Client {
     /// The same connections, another service.
     pub fn service(&self) -> Self {
         Self { who: Who::Service, ..self.clone() }
+    }
+
+    /// The same, and each request carries this header.
+    pub fn with_header(&self, name: &str, value: &str) -> Self {
+        let mut headers = self.headers.clone();
+        headers.insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+        Self { headers, ..self.clone() }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -70,7 +78,8 @@ impl Client {
         body: Option<Vec<u8>>,
         content_type: Option<&str>,
     ) -> reqwest::Result<Answer> {
-        let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
+        let mut request =
+            self.http.request(method.clone(), format!("{}{path}", self.base)).headers(self.headers.clone());
         match &self.who {
             Who::Anyone => {}
             Who::Account(email, password) => request = request.basic_auth(email, Some(password)),

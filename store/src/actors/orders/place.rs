@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use actors::{Address, AskError, BatchError};
 use chrono::TimeDelta;
-use contract::{FieldError, Order, OrderItemId, ShipmentId, Shortfall, Timestamp};
+use contract::{FieldError, Order, OrderId, OrderItemId, OrderStatus, ShipmentId, Shortfall, Timestamp};
 use serde_json::json;
 use service::clock;
-use service::routes::Trace;
 
-use super::{Args, Seed, saga_of};
+use super::{Args, Seed, Wish, saga_of};
 use crate::actors::{availability, catalog, journal, saga};
+use crate::db::idempotency::{self, Key};
 use crate::db::journal::{Accepted, AcceptedLine};
+use crate::domain::history::Detail;
 use crate::domain::order::{self, Request};
 use crate::domain::saga::Saga;
 use crate::domain::sourcing::Line;
@@ -20,6 +21,20 @@ use crate::domain::sourcing::Line;
 /// How long placing may take, the journal's time included.
 pub(super) const WITHIN: Duration = Duration::from_secs(45);
 const ASK_WITHIN: Duration = Duration::from_secs(5);
+
+/// An order that exists, after placing it.
+#[derive(Debug)]
+pub enum Begun {
+    /// It was placed now.
+    New {
+        /// Its saga.
+        saga: Address<saga::Msg>,
+        /// As it was accepted.
+        order: Box<Order>,
+    },
+    /// The same was asked for before.
+    Known(OrderId),
+}
 
 /// What became of an order that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +48,22 @@ pub enum Placed {
         /// What is short.
         shortfalls: Vec<Shortfall>,
     },
+    /// As it stands, for a client who does not wait for its end.
+    Accepted(Box<Order>),
     /// Still open after the wait.
-    Open,
+    Open(OrderId),
+}
+
+impl Placed {
+    /// Of an order that has come to its end.
+    pub(super) fn ended(order: Order, shortfalls: Vec<Shortfall>) -> Self {
+        let order = Box::new(order);
+        match order.status {
+            OrderStatus::Shipped => Self::Shipped(order),
+            OrderStatus::Rejected => Self::Rejected { order, shortfalls },
+            _ => Self::Accepted(order),
+        }
+    }
 }
 
 /// Why an order was not accepted.
@@ -48,11 +77,24 @@ pub enum Unplaced {
     Busy,
     /// It was refused for a reason of ours. Nothing happened.
     Failed(String),
+    /// The idempotency key stands for another request.
+    KeyReused,
+    /// The same is being placed, and too many wait for it already.
+    InProgress,
     /// It may have been accepted.
-    Unknown(String),
+    Unknown {
+        /// As this order.
+        order: OrderId,
+        /// Why that is not known.
+        reason: String,
+    },
 }
 
-pub(super) async fn place(args: Args, request: Request, trace: Trace) -> Result<Address<saga::Msg>, Unplaced> {
+pub(super) async fn place(args: Args, wish: Wish) -> Result<Begun, Unplaced> {
+    let Wish { request, key, trace, .. } = wish;
+    if let Some(order) = known(&args, key.as_ref()).await? {
+        return Ok(Begun::Known(order));
+    }
     let books = request.lines.iter().map(|line| line.book_id).collect();
     let ask = args.catalog.ask(ASK_WITHIN, |reply| catalog::Msg::Prices { books, reply });
     let books = ask.await.map_err(|_| Unplaced::Busy)?;
@@ -66,15 +108,36 @@ pub(super) async fn place(args: Args, request: Request, trace: Trace) -> Result<
     let saga = Saga::new(shipment, choice.warehouse, deadline);
     order::instruct(&mut order, shipment, &choice.name);
 
-    journal(&args, &order, &saga, &choice).await?;
+    let written = journal(&args, accepted(&order, &saga, &choice, key.clone())).await;
+    if let (Err(Unplaced::Failed(_)), Some(key)) = (&written, &key)
+        && let Some(winner) = known(&args, Some(key)).await?
+    {
+        // The same was placed by a former life of this actor, whose entry was still on its way. This one was not
+        // written, and holds nothing any more.
+        return Ok(Begun::Known(winner));
+    }
+    written?;
     // R9: the allocation may have been lost with a restart of `availability` meanwhile.
     let (id, warehouse, lines) = (order.id, choice.warehouse, lines(&request));
     let _ = args.peers.availability.tell(availability::Msg::Assert { order: id, warehouse, lines });
-    let seed = Seed { order, saga, trace: Some(trace) };
+    let seed = Seed { order: order.clone(), saga, trace: Some(trace) };
     let (address, spec) = saga_of(&args, id, Some(seed));
     // Accepted all the same if this is refused: the sweep starts it.
     let _ = args.sagas.start_child(spec).await;
-    Ok(address)
+    Ok(Begun::New { saga: address, order: Box::new(order) })
+}
+
+/// The order that a key stands for.
+async fn known(args: &Args, key: Option<&Key>) -> Result<Option<OrderId>, Unplaced> {
+    let Some(key) = key else { return Ok(None) };
+    let (user, name) = (key.user_id, key.key.clone());
+    let read = args.peers.reader.read("orders.key", move |db| async move { idempotency::find(&db, user, &name).await });
+    match read.await {
+        Ok(None) => Ok(None),
+        Ok(Some(kept)) if kept.body_hash == key.body_hash => Ok(Some(kept.order)),
+        Ok(Some(_)) => Err(Unplaced::KeyReused),
+        Err(_) => Err(Unplaced::Busy),
+    }
 }
 
 fn lines(request: &Request) -> Vec<Line> {
@@ -98,11 +161,12 @@ fn release(args: &Args, request: &Request) {
     let _ = args.peers.availability.tell(availability::Msg::Release { order: request.id });
 }
 
-async fn journal(args: &Args, order: &Order, saga: &Saga, choice: &availability::Choice) -> Result<(), Unplaced> {
-    let entry = journal::Entry::Accept(Arc::new(accepted(order, saga, choice)));
+async fn journal(args: &Args, accepted: Accepted) -> Result<(), Unplaced> {
+    let order = accepted.order_id;
+    let entry = journal::Entry::Accept(Arc::new(accepted));
     let ask = args.peers.journal.ask(saga::WRITE_WITHIN, |reply| journal::Msg::Write { entry, reply });
     let refused = |unplaced| {
-        let _ = args.peers.availability.tell(availability::Msg::Release { order: order.id });
+        let _ = args.peers.availability.tell(availability::Msg::Release { order });
         Err(unplaced)
     };
     match ask.await {
@@ -110,12 +174,12 @@ async fn journal(args: &Args, order: &Order, saga: &Saga, choice: &availability:
         Ok(Err(BatchError::Failed(reason))) => refused(Unplaced::Failed(reason)),
         Err(AskError::Refused) => refused(Unplaced::Busy),
         // What it holds is let go when the audit of allocations finds no such order.
-        Ok(Err(BatchError::Unavailable(reason))) => Err(Unplaced::Unknown(reason)),
-        Err(error) => Err(Unplaced::Unknown(error.to_string())),
+        Ok(Err(BatchError::Unavailable(reason))) => Err(Unplaced::Unknown { order, reason }),
+        Err(error) => Err(Unplaced::Unknown { order, reason: error.to_string() }),
     }
 }
 
-fn accepted(order: &Order, saga: &Saga, choice: &availability::Choice) -> Accepted {
+fn accepted(order: &Order, saga: &Saga, choice: &availability::Choice, key: Option<Key>) -> Accepted {
     let line = |item: &contract::OrderItem| AcceptedLine {
         id: item.id,
         order_id: order.id,
@@ -135,7 +199,14 @@ fn accepted(order: &Order, saga: &Saga, choice: &availability::Choice) -> Accept
         warehouse_name: choice.name.clone(),
         contents: json!(order::contents(order)).to_string(),
         state: json!(saga),
+        detail: json!(Detail {
+            status: Some(order.status),
+            shipment_id: Some(saga.shipment),
+            warehouse_name: Some(choice.name.clone()),
+            ..Detail::default()
+        }),
         at: order.created_at,
         lines: order.items.iter().map(line).collect(),
+        key,
     }
 }

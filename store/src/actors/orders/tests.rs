@@ -12,13 +12,17 @@ use service::database::Database;
 use service::queries::Reader;
 use uuid::Uuid;
 
+use std::collections::HashSet;
+
 use super::*;
 use crate::actors::testing::{after, never, now, system};
 use crate::actors::warehouses::{dispatcher, registry};
 use crate::actors::{availability, journal::Journal};
+use crate::db;
 use crate::db::testing::{at, book_id, enter_books, enter_warehouse, row, sqlite, warehouse_id};
 use crate::domain::delivery::Delivery;
 use crate::domain::saga::Policy;
+use crate::events::Events;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Of clients whose order is not going to end.
@@ -74,6 +78,7 @@ impl World {
 struct Bench {
     world: Arc<World>,
     orders: Address<Msg>,
+    args: Args,
     database: Database,
     system: System,
     _folder: tempfile::TempDir,
@@ -158,6 +163,7 @@ async fn open(database: Database, folder: tempfile::TempDir, ship: Ship, wait: D
         availability,
         registry,
         orders: orders.clone(),
+        events: Events::default(),
         reader: reader.clone(),
         policy,
     };
@@ -169,7 +175,8 @@ async fn open(database: Database, folder: tempfile::TempDir, ship: Ship, wait: D
         attention_after: SECOND * 3_600,
         mailbox_bound: 100,
     };
-    let write = journal::Args { database: database.clone() };
+    let kept = args.clone();
+    let write = journal::Args { database: database.clone(), events: Events::default() };
     let mut children = vec![
         reader.child(&database),
         ChildSpec::actor("catalog", &catalog, catalog::Catalog, catalog::Args { database: database.clone() }),
@@ -182,7 +189,7 @@ async fn open(database: Database, folder: tempfile::TempDir, ship: Ship, wait: D
     if with_journal {
         children.insert(0, ChildSpec::actor("journal", &journal, Journal, write));
     }
-    Bench { world, orders, database, system: system(children).await, _folder: folder }
+    Bench { world, orders, args: kept, database, system: system(children).await, _folder: folder }
 }
 
 fn request(quantity: u32) -> Request {
@@ -192,7 +199,12 @@ fn request(quantity: u32) -> Request {
 
 impl Bench {
     async fn place(&self, request: Request) -> Result<Placed, Unplaced> {
-        let msg = |reply| Msg::Place { request: Box::new(request), trace: Trace::of(&HeaderMap::new()), reply };
+        self.wish(request, None, false).await
+    }
+
+    async fn wish(&self, request: Request, key: Option<Key>, respond_async: bool) -> Result<Placed, Unplaced> {
+        let wish = Box::new(Wish { request, key, respond_async, trace: Trace::of(&HeaderMap::new()) });
+        let msg = |reply| Msg::Place { wish, reply };
         self.orders.ask(LONG * 2, msg).await.unwrap()
     }
 
@@ -222,6 +234,10 @@ impl Bench {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+fn key(request: &Request) -> Option<Key> {
+    Some(Key { user_id: USER, key: "k".to_owned(), body_hash: request.fingerprint() })
 }
 
 fn unknown() -> Option<Delivery> {
@@ -286,7 +302,7 @@ async fn r07_r11_an_order_open_after_the_wait_is_ended_by_a_confirmation() {
     let bench = impatient(Box::new(|_| never())).await;
     let request = request(1);
     let (id, began) = (request.id, Instant::now());
-    assert_eq!(bench.place(request).await, Ok(Placed::Open));
+    assert_eq!(bench.place(request).await, Ok(Placed::Open(id)));
     assert!(began.elapsed() >= SHORT);
     let shipment = bench.read(id).await.shipments[0].id;
     assert_eq!(bench.confirm(id, Some(shipment), "beta").await, Err(ConfirmError::NotInstructed));
@@ -306,7 +322,7 @@ async fn r11_a_confirmation_is_taken_though_the_door_has_forgotten_the_saga() {
     let bench = impatient(Box::new(|_| never())).await;
     let request = request(1);
     let id = request.id;
-    assert_eq!(bench.place(request).await, Ok(Placed::Open));
+    assert_eq!(bench.place(request).await, Ok(Placed::Open(id)));
     bench.orders.kill();
     while bench.system.snapshot().find("test/orders").unwrap().restarts == 0 || !bench.orders.is_open() {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -320,7 +336,7 @@ async fn r08_what_was_accepted_before_a_restart_is_resumed_by_the_same_key_and_n
     let first = impatient(Box::new(|_| never())).await;
     let request = request(1);
     let id = request.id;
-    assert_eq!(first.place(request).await, Ok(Placed::Open));
+    assert_eq!(first.place(request).await, Ok(Placed::Open(id)));
     let asked = first.world.shipment_ids();
     let Bench { database, system, _folder, .. } = first;
     system.stop().await.unwrap();
@@ -362,4 +378,70 @@ async fn an_order_that_cannot_be_is_refused_before_anything_is_allocated() {
     let request = Request::new(OrderId::new(), USER, &lines, None).unwrap();
     assert!(matches!(bench.place(request).await, Err(Unplaced::Invalid(_))));
     assert!(bench.world.told().is_empty());
+}
+
+#[tokio::test]
+async fn a_key_makes_one_order_of_many_requests_and_gives_its_answer_again() {
+    let bench = bench(Box::new(|_| after(Duration::from_millis(50), None))).await;
+    let keyed = || {
+        let request = request(2);
+        let key = key(&request);
+        bench.wish(request, key, false)
+    };
+    let mut answers = futures_util::future::join_all((0..50).map(|_| keyed())).await;
+    answers.push(keyed().await);
+    assert!(matches!(&answers[0], Ok(Placed::Shipped(_))), "{:?}", answers[0]);
+    assert!(answers.iter().all(|answer| *answer == answers[0]));
+    assert_eq!(bench.world.calls.lock().unwrap().len(), 1);
+    let other = request(1);
+    let reused = Some(Key { body_hash: other.fingerprint(), ..key(&other).unwrap() });
+    assert_eq!(bench.wish(other, reused, false).await, Err(Unplaced::KeyReused));
+}
+
+#[tokio::test]
+async fn a_key_whose_order_is_open_waits_for_its_end_also_after_a_restart_and_a_rejection_keeps_its_shortfalls() {
+    let bench = impatient(Box::new(|_| after(SECOND, refused()))).await;
+    let first = request(2);
+    let (id, key) = (first.id, key(&first));
+    assert_eq!(bench.wish(first, key.clone(), false).await, Ok(Placed::Open(id)));
+    bench.orders.kill();
+    while bench.system.snapshot().find("test/orders").unwrap().restarts == 0 || !bench.orders.is_open() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(bench.wish(request(2), key.clone(), false).await, Ok(Placed::Open(id)), "a wait like the first");
+    bench.becomes(id, OrderStatus::Rejected).await;
+    let Ok(Placed::Rejected { order, shortfalls }) = bench.wish(request(2), key, true).await else { panic!() };
+    assert_eq!((order.id, shortfalls[0].requested), (id, 2));
+}
+
+#[tokio::test]
+async fn whoever_responds_async_is_answered_once_the_order_is_durable() {
+    let bench = bench(Box::new(|_| never())).await;
+    let request = request(1);
+    let id = request.id;
+    let Ok(Placed::Accepted(order)) = bench.wish(request, None, true).await else { panic!("not accepted") };
+    assert_eq!((order.id, *order), (id, bench.read(id).await));
+}
+
+/// R23: the entry of a former life of the actor may still have been on its way.
+#[tokio::test]
+async fn two_orders_that_race_for_a_key_are_the_winners_order_and_the_losers_stock_is_free() {
+    let bench = bench(Box::new(|_| now(None))).await;
+    let args = bench.args.clone();
+    let wish = || {
+        let request = request(1);
+        Wish { key: key(&request), request, respond_async: false, trace: Trace::of(&HeaderMap::new()) }
+    };
+    let (one, other) = tokio::join!(place::place(args.clone(), wish()), place::place(args, wish()));
+    let (winner, known) = match (one.unwrap(), other.unwrap()) {
+        (Begun::New { order, .. }, Begun::Known(known)) | (Begun::Known(known), Begun::New { order, .. }) => {
+            (order.id, known)
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(winner, known);
+    bench.becomes(winner, OrderStatus::Shipped).await;
+    let told = bench.world.told();
+    let count = |name: &str| told.iter().filter(|told| **told == name).count();
+    assert_eq!((count("Plan"), count("Release"), count("Assert")), (2, 1, 1), "{told:?}");
 }

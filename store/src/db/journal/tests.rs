@@ -4,7 +4,8 @@ use service::database::{Database, is_unique_violation};
 
 use super::*;
 use crate::db::testing::{at, book_id, enter_books, enter_warehouse, on_both, row, warehouse_id};
-use crate::db::{orders, sagas};
+use crate::db::{history, idempotency, orders, sagas};
+use crate::domain::history::Detail;
 use crate::domain::order::Change;
 use crate::domain::saga::{Saga, Transition};
 
@@ -59,8 +60,10 @@ fn accepted(n: u128) -> Accepted {
         warehouse_name: "alpha".to_owned(),
         contents: serde_json::to_string(&contents).unwrap(),
         state: serde_json::to_value(saga).unwrap(),
+        detail: serde_json::json!({}),
         at: at(50),
         lines: vec![line(1, 1), line(2, 2)],
+        key: None,
     }
 }
 
@@ -208,23 +211,129 @@ async fn r24_the_third_panic_calls_a_person_and_a_confirmation_still_ships() {
 }
 
 #[tokio::test]
-async fn orders_are_listed_newest_first_by_owner_status_and_page() {
+async fn orders_are_listed_newest_first_by_customer_status_time_and_page() {
     on_both(async |database| {
         let db = world(database).await;
-        let all: Vec<_> = (1..=5).map(accepted).collect();
+        // The ids say nothing of the times: 2 and 5 were accepted at the same one, 3 was the last.
+        let times = [1, 20, 90, 10, 20];
+        let all: Vec<_> = (1..=5).map(|n| Accepted { at: at(times[n as usize - 1]), ..accepted(n) }).collect();
         accept(&db, &all.iter().collect::<Vec<_>>()).await.unwrap();
         advance(&db, &[&advanced(3, 0, &shipped(vec![]))]).await.unwrap();
         let ids = async |filter: orders::Filter, limit| {
             let found = orders::list(&db, &filter, limit).await.unwrap();
             found.into_iter().map(|order| order.id.uuid().as_u128()).collect::<Vec<_>>()
         };
-        assert_eq!(ids(orders::Filter::default(), 3).await, [5, 4, 3]);
-        let before = Some(order_id(3));
-        assert_eq!(ids(orders::Filter { before, ..Default::default() }, 3).await, [2, 1]);
-        let status = Some(OrderStatus::Shipped);
-        assert_eq!(ids(orders::Filter { status, ..Default::default() }, 3).await, [3]);
-        let user = Some(UserId(Uuid::from_u128(0xBB)));
-        assert!(ids(orders::Filter { user, ..Default::default() }, 3).await.is_empty());
+        let any = orders::Filter::default;
+        assert_eq!(ids(any(), 9).await, [3, 5, 2, 4, 1]);
+        let before = Some(orders::Cursor { created_at: at(20), id: order_id(5) });
+        assert_eq!(ids(orders::Filter { before, ..any() }, 2).await, [2, 4]);
+        let (from, to) = (Some(at(10)), Some(at(90)));
+        assert_eq!(ids(orders::Filter { from, to, ..any() }, 9).await, [5, 2, 4], "from is in, to is out");
+        let statuses = vec![OrderStatus::Shipped];
+        assert_eq!(ids(orders::Filter { statuses, ..any() }, 9).await, [3]);
+        let statuses = vec![OrderStatus::Shipped, OrderStatus::Pending];
+        assert_eq!(ids(orders::Filter { statuses, to, ..any() }, 9).await, [5, 2, 4, 1]);
+        let email = |text: &str| Some(orders::Customer::Email(text.to_owned()));
+        let somebody = orders::Customer::Id(UserId(Uuid::from_u128(0xBB)));
+        let customers =
+            [(Some(orders::Customer::Id(USER)), 5), (email("a@b.example"), 5), (email("x@y"), 0), (Some(somebody), 0)];
+        for (customer, expected) in customers {
+            assert_eq!(ids(orders::Filter { customer, ..any() }, 9).await.len(), expected);
+        }
+    })
+    .await;
+}
+
+/// On PostgreSQL, with so many orders that reading all of them would be felt.
+#[tokio::test]
+async fn lists_of_orders_are_read_from_an_index() {
+    on_both(async |database| {
+        let db = world(database).await;
+        if db.get_database_backend() == sea_orm::DbBackend::Sqlite {
+            return;
+        }
+        db.execute_unprepared(&format!(
+            "INSERT INTO users SELECT gen_random_uuid(), n || '@c.example', '', 1, 'CUSTOMER', NULL, NULL, now(), now() FROM generate_series(1, 200) n;
+             INSERT INTO orders (id, user_id, status, total_cents, created_at, updated_at)
+             SELECT gen_random_uuid(), u.id, CASE WHEN n % 500 = 0 THEN 'NEEDS_ATTENTION' ELSE 'SHIPPED' END, 1, now() - n * interval '1 minute', now()
+             FROM generate_series(1, 100) n, users u WHERE u.id <> '{USER}';
+             ANALYZE"
+        ))
+        .await
+        .unwrap();
+        let any = || orders::Filter { from: Some(at(0)), ..Default::default() };
+        let before = Some(orders::Cursor { created_at: at(2_000_000_000), id: order_id(1) });
+        let statuses = |names: &[OrderStatus]| names.to_vec();
+        let filters = [
+            orders::Filter { before, ..any() },
+            orders::Filter { to: Some(at(1_000_000)), ..any() },
+            orders::Filter { customer: Some(orders::Customer::Id(USER)), before, ..any() },
+            orders::Filter { customer: Some(orders::Customer::Email("7@c.example".to_owned())), ..any() },
+            orders::Filter { statuses: statuses(&[OrderStatus::NeedsAttention]), before, ..any() },
+            orders::Filter { statuses: statuses(&[OrderStatus::NeedsAttention, OrderStatus::Pending]), ..any() },
+        ];
+        for filter in filters {
+            let mut statement = sea_orm::QueryTrait::build(&orders::query(&filter, 101), sea_orm::DbBackend::Postgres);
+            statement.sql = format!("EXPLAIN {}", statement.sql);
+            let plan = db.query_all_raw(statement).await.unwrap();
+            let plan: Vec<String> = plan.iter().map(|row| row.try_get_by_index(0).unwrap()).collect();
+            assert!(plan.join("\n").contains("Index"), "{filter:?}\n{plan:#?}");
+            assert!(!plan.join("\n").contains("Seq Scan on orders"), "{filter:?}\n{plan:#?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_is_written_with_its_order_belongs_to_one_customer_and_is_forgotten() {
+    on_both(async |database| {
+        let db = world(database).await;
+        let keyed = |n, name: &str, seconds| {
+            let key = Key { user_id: USER, key: name.to_owned(), body_hash: format!("hash {n}") };
+            Accepted { key: Some(key), at: at(seconds), ..accepted(n) }
+        };
+        accept(&db, &[&keyed(1, "a", 10), &accepted(2), &keyed(3, "b", 20)]).await.unwrap();
+        let kept = idempotency::find(&db, USER, "a").await.unwrap().unwrap();
+        assert_eq!((kept.order, kept.body_hash.as_str()), (order_id(1), "hash 1"));
+        assert_eq!(idempotency::find(&db, UserId(Uuid::from_u128(0xBB)), "a").await.unwrap(), None);
+        let again = database.transaction("test", async |txn| accept(txn, &[&accepted(5), &keyed(4, "a", 30)]).await);
+        assert!(is_unique_violation(&DbErr::from(again.await.unwrap_err())));
+        assert_eq!(orders::find(&db, order_id(4)).await.unwrap(), None, "no order without its key");
+
+        assert_eq!(idempotency::forget(&db, at(20), 10).await.unwrap(), 1);
+        assert_eq!(idempotency::find(&db, USER, "a").await.unwrap(), None);
+        assert_eq!(idempotency::forget(&db, at(21), 0).await.unwrap(), 0);
+        assert!(idempotency::find(&db, USER, "b").await.unwrap().is_some());
+        accept(&db, &[&keyed(4, "a", 30)]).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_journal_is_read_from_any_entry_on_and_keeps_what_a_rejected_order_was_short_of() {
+    on_both(async |database| {
+        let db = world(database).await;
+        let detail = serde_json::json!(Detail { shipment_id: Some(shipment_id(1)), ..Detail::default() });
+        accept(&db, &[&Accepted { detail, ..accepted(1) }]).await.unwrap();
+        let first = history::since(&db, order_id(1), None).await.unwrap().unwrap();
+        assert_eq!((first.is_over, first.entries.len()), (false, 1));
+        assert_eq!(
+            (first.entries[0].event.as_str(), first.entries[0].detail.shipment_id),
+            ("accepted", Some(shipment_id(1)))
+        );
+        assert!(history::since(&db, order_id(1), Some(0)).await.unwrap().unwrap().entries.is_empty());
+        assert_eq!(history::since(&db, order_id(2), None).await.unwrap(), None);
+
+        let short = vec![Shortfall { book_id: book_id(1), requested: 2, available: 1 }];
+        let rejected = Transition::Rejected { shortfalls: short.clone(), refused: true, reason: "no".into() };
+        let status = Some(OrderStatus::Rejected);
+        let detail = serde_json::json!(Detail { status, shortfalls: short.clone(), ..Detail::default() });
+        advance(&db, &[&Advanced { detail, ..advanced(1, 0, &rejected) }]).await.unwrap();
+        let rest = history::since(&db, order_id(1), Some(0)).await.unwrap().unwrap();
+        assert_eq!((rest.is_over, rest.entries.len(), rest.entries[0].at), (true, 1, at(60)));
+        assert_eq!(rest.entries[0].detail.status, status);
+        let (order, shortfalls) = orders::outcome(&db, order_id(1)).await.unwrap().unwrap();
+        assert_eq!((order.status, shortfalls), (OrderStatus::Rejected, short));
     })
     .await;
 }

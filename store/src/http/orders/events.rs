@@ -1,0 +1,78 @@
+//! An order's steps as Server-Sent Events, until it ends.
+
+use std::collections::VecDeque;
+
+use contract::OrderId;
+use futures_util::stream::{self, Stream};
+use service::problem::Problem;
+use service::queries::{ReadError, Reader};
+use service::routes::{Event, Request, Response};
+
+use crate::app::App;
+use crate::db::history::{self, History};
+use crate::domain::history::Entry;
+use crate::events::Subscription;
+
+/// `GET /orders/:id/events`. What there is already, then what comes; a client that comes back with `Last-Event-ID` gets
+/// the rest, and 204, which tells a browser to stay away, where there is none.
+pub(in crate::http) async fn events(request: Request<App>) -> Result<Response, Problem> {
+    let order = super::visible(&request).await?.id;
+    let seen = last_event_id(&request)?;
+    // First wanted, then read, so that no step falls in between.
+    let subscription = request.app.addresses.events.subscribe(order);
+    let reader = request.app.reader.clone();
+    let history = read(&reader, order, seen).await?.ok_or_else(|| Problem::not_found("There is no such order."))?;
+    if history.is_over && history.entries.is_empty() {
+        return Ok(Response::no_content());
+    }
+    Ok(Response::events(follow(Listener { order, reader, subscription, seen: seen.unwrap_or(-1) }, history)))
+}
+
+struct Listener {
+    order: OrderId,
+    reader: Reader,
+    subscription: Subscription,
+    /// The latest step that was read.
+    seen: i64,
+}
+
+fn follow(listener: Listener, first: History) -> impl Stream<Item = Event> {
+    let begin = (listener, VecDeque::from(first.entries), first.is_over);
+    stream::unfold(begin, async |(mut listener, mut waiting, mut is_over)| {
+        loop {
+            if let Some(entry) = waiting.pop_front() {
+                listener.seen = entry.seq;
+                return event(listener.order, entry).map(|event| (event, (listener, waiting, is_over)));
+            }
+            if is_over {
+                return None;
+            }
+            listener.subscription.beyond(listener.seen).await;
+            // Where it cannot be read the stream ends; the client comes back with what it has.
+            let history = read(&listener.reader, listener.order, Some(listener.seen)).await.ok().flatten()?;
+            (waiting, is_over) = (history.entries.into(), history.is_over);
+        }
+    })
+}
+
+async fn read(reader: &Reader, order: OrderId, after: Option<i64>) -> Result<Option<History>, ReadError> {
+    reader.read("orders.events", move |db| async move { history::since(&db, order, after).await }).await
+}
+
+fn event(order: OrderId, entry: Entry) -> Option<Event> {
+    let id = entry.seq.to_string();
+    let shown = entry.show(order);
+    let data = serde_json::to_string(&shown).ok()?;
+    Some(Event { id: Some(id), event: name(&shown.event), data })
+}
+
+/// The names that [`Event`] takes are known ones; of a step by another name only the data tells.
+fn name(event: &str) -> Option<&'static str> {
+    ["accepted", "moved", "shipped", "rejected", "needs-attention"].into_iter().find(|name| *name == event)
+}
+
+fn last_event_id(request: &Request<App>) -> Result<Option<i64>, Problem> {
+    let Some(given) = request.headers.get("last-event-id") else { return Ok(None) };
+    let seq = given.to_str().ok().and_then(|text| text.parse().ok()).filter(|seq| *seq >= 0);
+    seq.map(Some).ok_or_else(|| Problem::invalid_field("Last-Event-ID", "is not one that we gave"))
+}
