@@ -8,6 +8,7 @@ mod harness;
 
 mod all_in_one;
 mod bad_input;
+mod catalogue;
 mod crash_store;
 mod crash_warehouse;
 mod defects;
