@@ -126,13 +126,14 @@ impl Response {
         Ok(self)
     }
 
-    /// Names a good answer's body, unless the handler did, and leaves it out where the client has the same already.
+    /// Names a good answer's body, unless the handler did, and leaves it out where the client has the same already. What is
+    /// streamed has only the name that its handler gave it.
     pub(super) fn revalidated(mut self, request: &HeaderMap) -> Self {
-        let Body::Whole(bytes) = &self.body else { return self };
         if self.status != StatusCode::OK {
             return self;
         }
         if !self.headers.contains_key(header::ETAG) {
+            let Body::Whole(bytes) = &self.body else { return self };
             let tag = conditional::tag_of(bytes);
             self = self.header(header::ETAG, &tag);
         }
