@@ -82,6 +82,8 @@ ids! {
     ShipmentId;
     /// A line of a warehouse's shipment log.
     ShipmentLogId;
+    /// An entry of a warehouse's ledger.
+    MovementId;
     /// A warehouse's database, named by its first migration: another identity under a known name is another stock.
     DatabaseId;
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::BookId;
 use crate::time::{self, Timestamp};
+use crate::{BookId, MovementId, MovementKind, OrderId, ShipmentId};
 
 /// One book's stock, as a shipment's answer and its confirmation carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -93,4 +93,37 @@ pub struct AdjustStock {
     /// Why, for the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// An entry of the ledger in `GET /inventory/:bookId/movements`. The deltas of a book add up to what it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Movement {
+    /// The entry.
+    pub id: MovementId,
+    /// The book.
+    pub book_id: BookId,
+    /// What happened.
+    pub kind: MovementKind,
+    /// By how much the copies on hand changed.
+    pub on_hand_delta: i64,
+    /// By how much the copies set aside changed.
+    pub reserved_delta: i64,
+    /// The shipment that took them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipment_id: Option<ShipmentId>,
+    /// The order that it was for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
+    /// Who did it: an e-mail address, or the name of a service.
+    pub made_by: String,
+    /// Why, in their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The version of the commit that it is of.
+    pub version: i64,
+    /// When.
+    #[serde(with = "time")]
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
 }

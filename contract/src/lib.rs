@@ -21,15 +21,19 @@ mod warehouse;
 pub use account::{ChangePassword, LoggedIn, Login, RegisterUser, User};
 pub use audit::AuditEntry;
 pub use book::{Book, BookAvailability, BookPatch, ImportFault, ImportReport, NewBook};
-pub use ids::{BookId, DatabaseId, MalformedId, OrderId, OrderItemId, ShipmentId, ShipmentLogId, UserId, WarehouseId};
-pub use inventory::{AdjustStock, InventoryItem, SetStock, StockRow};
+pub use ids::{
+    BookId, DatabaseId, MalformedId, MovementId, OrderId, OrderItemId, ShipmentId, ShipmentLogId, UserId, WarehouseId,
+};
+pub use inventory::{AdjustStock, InventoryItem, Movement, SetStock, StockRow};
 pub use money::{MalformedMoney, Money};
 pub use order::{
     Confirmation, Confirmed, Order, OrderEvent, OrderItem, OrderLine, Payment, PaymentRequest, PlaceOrder, Shipment,
 };
 pub use problem::{FieldError, Problem};
 pub use shipment::{ShipmentLine, ShipmentLogEntry, ShipmentReceipt, ShipmentRequest, Shortfall, VoidReceipt};
-pub use status::{AuditPhase, Breaker, OrderStatus, PaymentStatus, Role, ShipmentStatus, UnknownName, WarehouseHealth};
+pub use status::{
+    AuditPhase, Breaker, MovementKind, OrderStatus, PaymentStatus, Role, ShipmentStatus, UnknownName, WarehouseHealth,
+};
 pub use time::Timestamp;
 pub use warehouse::{
     Health, Readiness, ReconcileReport, ReconcileResult, Registered, Registration, RestartActor, WarehouseHealthReport,

@@ -131,6 +131,22 @@ names! {
         Voided = "VOIDED",
     }
 
+    /// What a warehouse's ledger calls a movement.
+    MovementKind {
+        /// Copies came in.
+        Received = "received",
+        /// The count was corrected.
+        Adjusted = "adjusted",
+        /// Copies left in a shipment.
+        Shipped = "shipped",
+        /// Copies were set aside.
+        Reserved = "reserved",
+        /// Copies are no more set aside.
+        Released = "released",
+        /// Copies came back.
+        Returned = "returned",
+    }
+
     /// What the store's monitor says of a warehouse.
     WarehouseHealth {
         /// Answers.

@@ -13,7 +13,7 @@ use service::queries::Reader;
 use service::routes::{HasAuth, Routes};
 use service::status::HasStatus;
 
-use crate::actors::{registrar, relay, stock};
+use crate::actors::{registrar, relay, stock, titles};
 use crate::bootstrap::bootstrap;
 use crate::client::{StoreApi, StoreClient};
 use crate::config::Config;
@@ -125,6 +125,11 @@ impl App {
             waiting_bound: bound,
         };
         let relay_args = relay::Args { database: database.clone(), store: Arc::clone(&store) };
+        let titles_args = titles::Args {
+            database: database.clone(),
+            store: Arc::clone(&store),
+            refresh_every: warehouse.titles_refresh(),
+        };
         let registrar_args = registrar::Args {
             identity: Arc::new(database.clone()),
             store,
@@ -141,7 +146,10 @@ impl App {
             audit.child(&database),
             ChildSpec::actor("relay", &relay, relay::Relay, relay_args),
         ];
-        let after_http = vec![ChildSpec::actor("registrar", &registrar, registrar::Registrar, registrar_args)];
+        let after_http = vec![
+            ChildSpec::actor("registrar", &registrar, registrar::Registrar, registrar_args),
+            ChildSpec::actor("titles", &Address::new(bound), titles::Titles, titles_args),
+        ];
 
         let supervisor = SupervisorAddress::new();
         let app = Arc::new(Self {

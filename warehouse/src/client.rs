@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use contract::{OrderId, Problem, Registered, Registration};
+use contract::{BookId, OrderId, Problem, Registered, Registration};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Response, StatusCode, Url, redirect};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use service::config::{ConfigError, Secret};
 
+use crate::db::titles::Titled;
 use crate::domain::delivery::{self, Attempt};
 
 /// How long a call may take. A store that is slower is asked again: both calls may be repeated.
@@ -39,6 +41,8 @@ pub trait StoreApi: Send + Sync {
     fn register(&self, registration: Registration) -> BoxFuture<'static, Result<Registered, RegisterError>>;
     /// Tells that a shipment of this order has left; `body` is a `contract::Confirmation`.
     fn confirm(&self, order: OrderId, body: String) -> BoxFuture<'static, Attempt>;
+    /// What these books are called, at most a hundred; those that are not on sale are left out. Nobody needs credentials for that.
+    fn titles(&self, books: Vec<BookId>) -> BoxFuture<'static, Result<Vec<Titled>, String>>;
     /// Where it is.
     fn address(&self) -> String;
 }
@@ -124,9 +128,36 @@ impl StoreApi for StoreClient {
         .boxed()
     }
 
+    fn titles(&self, books: Vec<BookId>) -> BoxFuture<'static, Result<Vec<Titled>, String>> {
+        let client = self.clone();
+        async move {
+            ::actors::fault::point("call:titles").await;
+            let ids: Vec<_> = books.iter().map(BookId::to_string).collect();
+            let query = [("limit", books.len().max(1).to_string()), ("ids", ids.join(","))];
+            let url = client.base.join("books").map_err(|error| error.to_string())?;
+            let response = client.http.get(url).query(&query).send().await.map_err(|error| with_causes(&error))?;
+            let status = response.status();
+            if !status.is_success() {
+                return Err(format!("{status}: {}", problem(response).await.detail));
+            }
+            let found: Vec<Found> = read(response).await?;
+            let titled = |Found { id, title, author }| Titled { book_id: id, title, author };
+            Ok(found.into_iter().map(titled).collect())
+        }
+        .boxed()
+    }
+
     fn address(&self) -> String {
         self.base.as_str().trim_end_matches('/').to_owned()
     }
+}
+
+/// A book of the store's, as far as a warehouse cares.
+#[derive(Deserialize)]
+struct Found {
+    id: BookId,
+    title: String,
+    author: String,
 }
 
 async fn read<T: DeserializeOwned>(response: Response) -> Result<T, String> {

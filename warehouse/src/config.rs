@@ -30,6 +30,7 @@ pub struct Warehouse {
     pub store_api_url: String,
     registration_retry_interval_seconds: u64,
     registration_max_retries: u32,
+    titles_refresh_interval_seconds: u64,
     pub seed_demo: bool,
     #[serde(deserialize_with = "blank_is_none")]
     admin_email: Option<String>,
@@ -72,6 +73,8 @@ impl Warehouse {
         check("warehouse_internal_url", is_http(self.internal_url()), "expected http://…")?;
         let interval = self.registration_retry_interval_seconds;
         check("registration_retry_interval_seconds", (1..=3_600).contains(&interval), "must be 1 to 3600")?;
+        let titles = self.titles_refresh_interval_seconds;
+        check("titles_refresh_interval_seconds", (1..=86_400).contains(&titles), "must be 1 to 86400")?;
         check(
             "admin_password",
             self.admin_email.is_some() != self.admin_password.is_empty(),
@@ -91,6 +94,11 @@ impl Warehouse {
             interval: Duration::from_secs(self.registration_retry_interval_seconds),
             quick_tries: self.registration_max_retries,
         }
+    }
+
+    /// How often every title is asked for anew.
+    pub fn titles_refresh(&self) -> Duration {
+        Duration::from_secs(self.titles_refresh_interval_seconds)
     }
 
     /// The first staff account: address and password.
@@ -128,6 +136,7 @@ mod tests {
             ("warehouse_url", "localhost"),
             ("warehouse_internal_url", "ftp://x"),
             ("registration_retry_interval_seconds", "0"),
+            ("titles_refresh_interval_seconds", "0"),
             ("admin_password", "secret"),
         ] {
             assert_eq!(load(&[(key, value)]).unwrap_err().name, key.to_uppercase());

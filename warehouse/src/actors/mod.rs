@@ -8,9 +8,11 @@
 //! ├── accounts         staff and their passwords (`service`)
 //! ├── relay            delivers confirmations from the outbox to the store
 //! ├── http             the warp server (`service`); in the all-in-one it stands beside the services
-//! └── registrar        makes this warehouse known to the store
+//! ├── registrar        makes this warehouse known to the store
+//! └── titles           learns titles and authors of what is in stock from the store
 //! ```
 
 pub mod registrar;
 pub mod relay;
 pub mod stock;
+pub mod titles;

@@ -180,6 +180,10 @@ mod tests {
             async { Attempt::Taken }.boxed()
         }
 
+        fn titles(&self, _: Vec<contract::BookId>) -> BoxFuture<'static, Result<Vec<db::titles::Titled>, String>> {
+            std::future::pending().boxed()
+        }
+
         fn address(&self) -> String {
             "http://store".to_owned()
         }

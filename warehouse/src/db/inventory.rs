@@ -110,6 +110,8 @@ struct Listed {
 pub struct Range {
     /// Only rows with a version above this.
     pub since: Option<i64>,
+    /// Only rows with fewer copies free than this.
+    pub below: Option<i64>,
     /// Only books after this one.
     pub after: Option<BookId>,
     /// At most so many.
@@ -159,6 +161,10 @@ where
     if let Some(after) = range.after {
         values.push(after.uuid().into());
         sql.push_str(" AND i.book_id > $2");
+    }
+    if let Some(below) = range.below {
+        values.push(below.into());
+        sql.push_str(&format!(" AND i.quantity - i.reserved < ${}", values.len()));
     }
     sql.push_str(" ORDER BY i.book_id");
     if let Some(limit) = range.limit {

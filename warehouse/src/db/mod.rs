@@ -6,6 +6,7 @@ pub mod movements;
 pub mod outbox;
 pub mod shipments;
 pub mod state;
+pub mod titles;
 mod write;
 
 pub use write::write;

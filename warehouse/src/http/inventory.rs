@@ -2,10 +2,11 @@
 
 use ::actors::Reply;
 use bytes::Bytes;
-use contract::{AdjustStock, BookId, INVENTORY_VERSION_HEADER, InventoryItem, MAX_STOCK, SetStock, isbn};
+use contract::time::{self, Timestamp};
+use contract::{AdjustStock, BookId, INVENTORY_VERSION_HEADER, InventoryItem, MAX_STOCK, MovementKind, SetStock, isbn};
 use futures_util::stream;
 use http::header::{ETAG, HeaderName, LINK};
-use sea_orm::DbErr;
+use sea_orm::{DatabaseConnection, DbErr};
 use serde::Deserialize;
 use service::problem::{Problem, Validation};
 use service::routes::{Caller, Request, Response};
@@ -16,6 +17,7 @@ use crate::actors::stock;
 use crate::app::App;
 use crate::db;
 use crate::db::inventory::{Head, Range};
+use crate::db::movements::{Filter, Place};
 use crate::domain::adjustment::{Adjustment, Change, Refusal};
 use crate::domain::batch::Answer;
 
@@ -28,25 +30,32 @@ const TEXT: usize = 500;
 #[derive(Deserialize, IntoParams)]
 pub(super) struct ListQuery {
     /// Only what changed after this version of the inventory.
+    #[param(minimum = 0)]
     since: Option<i64>,
+    /// Only books with fewer copies free than this.
+    #[param(minimum = 0)]
+    below: Option<i64>,
 }
 
 /// `GET /inventory`: a page for people, the whole for the store.
 pub(super) async fn list(request: Request<App>) -> Result<Response, Problem> {
-    let ListQuery { since } = request.query()?;
-    if since.is_some_and(|since| since < 0) {
-        return Err(Problem::invalid_field("since", "must not be negative"));
+    let ListQuery { since, below } = request.query()?;
+    let mut wrong = Validation::new();
+    for (field, value) in [("since", since), ("below", below)] {
+        wrong.check(value.is_none_or(|value| value >= 0), field, "must not be negative");
     }
+    wrong.finish()?;
+    let range = Range { since, below, ..Range::default() };
     match request.caller {
-        Caller::Service => whole(&request, since).await,
-        Caller::Account(_) | Caller::Anonymous => page(&request, since).await,
+        Caller::Service => whole(&request, range).await,
+        Caller::Account(_) | Caller::Anonymous => page(&request, range).await,
     }
 }
 
-async fn page(request: &Request<App>, since: Option<i64>) -> Result<Response, Problem> {
+async fn page(request: &Request<App>, range: Range) -> Result<Response, Problem> {
     let page = request.page::<BookId>()?;
     // One more than asked for tells whether there is a next page.
-    let range = Range { since, after: page.after, limit: Some(page.limit + 1) };
+    let range = Range { after: page.after, limit: Some(page.limit + 1), ..range };
     let read = move |connection| async move {
         let mut items: Vec<InventoryItem> = Vec::new();
         let head = db::inventory::list(&connection, range, |item| items.push(item)).await?;
@@ -56,7 +65,8 @@ async fn page(request: &Request<App>, since: Option<i64>) -> Result<Response, Pr
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let has_more = items.len() > limit;
     items.truncate(limit);
-    let response = stamped(Response::ok(&items), head);
+    // Without a tag of our own: titles change without the version, and the hash of the page sees that.
+    let response = Response::ok(&items).header(INVENTORY_VERSION, &head.version.to_string());
     Ok(match items.last() {
         Some(last) if has_more => response.header(LINK, &request.next_page(last.book_id)),
         _ => response,
@@ -65,16 +75,17 @@ async fn page(request: &Request<App>, since: Option<i64>) -> Result<Response, Pr
 
 /// Read to the end before the first piece is sent: a slow reader then holds memory of ours, but no connection of the
 /// database, and a read that fails can still be told.
-async fn whole(request: &Request<App>, since: Option<i64>) -> Result<Response, Problem> {
-    let range = Range { since, ..Range::default() };
+async fn whole(request: &Request<App>, range: Range) -> Result<Response, Problem> {
     let read = move |connection| async move {
         let mut pieces = Pieces::new();
         let head = db::inventory::list(&connection, range, |item| pieces.push(&item)).await?;
         Ok((head, pieces.finish()?))
     };
     let (head, pieces) = request.app.reader.read("inventory.whole", read).await?;
+    let tag = tag(head, &pieces);
     let pieces = pieces.into_iter().map(Ok::<_, std::io::Error>);
-    Ok(stamped(Response::stream(stream::iter(pieces)), head))
+    let response = Response::stream(stream::iter(pieces));
+    Ok(response.header(INVENTORY_VERSION, &head.version.to_string()).header(ETAG, &tag))
 }
 
 /// A JSON array in pieces.
@@ -111,10 +122,13 @@ impl Pieces {
     }
 }
 
-fn stamped(response: Response, head: Head) -> Response {
-    response
-        .header(INVENTORY_VERSION, &head.version.to_string())
-        .header(ETAG, &format!("\"{}-{}\"", head.database_id.simple(), head.version))
+/// What the rows are, titles too, which change without the version.
+fn tag(head: Head, pieces: &[Bytes]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for piece in pieces {
+        hasher.update(piece);
+    }
+    format!("\"{}-{}-{}\"", head.database_id.simple(), head.version, &hasher.finalize().to_hex()[..16])
 }
 
 /// `GET /inventory/:bookId`.
@@ -125,6 +139,47 @@ pub(super) async fn one(request: Request<App>) -> Result<Response, Problem> {
         Some(item) => Ok(Response::ok(&item)),
         None => Err(unknown_book()),
     }
+}
+
+#[derive(Deserialize, IntoParams)]
+pub(super) struct LedgerQuery {
+    /// Made at or after this time.
+    #[serde(with = "time::option", default)]
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Timestamp>,
+    /// Made before this time.
+    #[serde(with = "time::option", default)]
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Timestamp>,
+    /// Only movements of this kind.
+    kind: Option<MovementKind>,
+}
+
+/// `GET /inventory/:bookId/movements`: the book's ledger, newest first.
+pub(super) async fn movements(request: Request<App>) -> Result<Response, Problem> {
+    let book: BookId = request.param("bookId")?;
+    let LedgerQuery { from, to, kind } = request.query()?;
+    let page = request.page::<Place>()?;
+    let filter = Filter { from, to, kind };
+    let read = move |connection: DatabaseConnection| async move {
+        // One more than asked for tells whether there is a next page.
+        let entries = db::movements::page(&connection, book, filter, page.after, page.limit + 1).await?;
+        // A book that is there has at least one entry, so this is asked about few.
+        let is_known = !entries.is_empty() || db::inventory::one(&connection, book).await?.is_some();
+        Ok(is_known.then_some(entries))
+    };
+    let read = request.app.reader.read("inventory.movements", read).await?;
+    let mut entries = read.ok_or_else(unknown_book)?;
+    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let has_more = entries.len() > limit;
+    entries.truncate(limit);
+    let response = Response::ok(&entries);
+    Ok(match entries.last() {
+        Some(last) if has_more => {
+            response.header(LINK, &request.next_page(Place { version: last.version, id: last.id }))
+        }
+        _ => response,
+    })
 }
 
 /// `POST /inventory`: sets the stock of a book, and enters it where it is new.

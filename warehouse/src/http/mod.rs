@@ -7,8 +7,8 @@ mod inventory;
 mod shipments;
 
 use contract::{
-    AdjustStock, InventoryItem, LoggedIn, Login, RegisterUser, Role, SetStock, ShipmentLogEntry, ShipmentReceipt,
-    ShipmentRequest, User, VoidReceipt, WarehouseHealthReport, WarehouseInfo,
+    AdjustStock, InventoryItem, LoggedIn, Login, Movement, RegisterUser, Role, SetStock, ShipmentLogEntry,
+    ShipmentReceipt, ShipmentRequest, User, VoidReceipt, WarehouseHealthReport, WarehouseInfo,
 };
 use service::accounts::password_route;
 use service::audit::audit_route;
@@ -61,6 +61,11 @@ pub fn table() -> Vec<Route<App>> {
             .accepts::<AdjustStock>()
             .answers::<InventoryItem>(200, "The book's stock")
             .refuses(409, "The stock would be out of bounds"),
+        Route::get("/inventory/:bookId/movements", Access::Roles(STAFF), inventory::movements)
+            .summary("A book's ledger, newest first")
+            .query::<inventory::LedgerQuery>()
+            .paged()
+            .answers_list::<Movement>(200, "A page of it"),
         Route::get("/shipments", Access::Roles(STAFF), shipments::list)
             .summary("What has left, newest first")
             .query::<shipments::LogQuery>()

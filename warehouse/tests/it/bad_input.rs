@@ -177,6 +177,18 @@ async fn queries_and_other_methods() {
         }
         for since in ["-1", "x", "1.5", "99999999999999999999"] {
             refused(house.service(Method::GET, &format!("/inventory?since={since}")), INVALID, Some("since")).await;
+            refused(house.staff(Method::GET, &format!("/inventory?below={since}")), INVALID, Some("below")).await;
+        }
+        let ledger = format!("/inventory/{}/movements", crate::support::book(1));
+        for (query, field) in
+            [("from=x", "from"), ("to=", "to"), ("kind=lost", "kind"), ("limit=0", "limit"), ("cursor=x", "cursor")]
+        {
+            refused(house.staff(Method::GET, &format!("{ledger}?{query}")), INVALID, Some(field)).await;
+        }
+        for unknown in
+            [format!("/inventory/{}/movements", crate::support::book(2)), "/inventory/x/movements".to_owned()]
+        {
+            refused(house.staff(Method::GET, &unknown), StatusCode::NOT_FOUND, None).await;
         }
         for (query, field) in [
             ("from=yesterday", "from"),

@@ -128,6 +128,47 @@ async fn staff_enters_lists_and_changes_stock() {
 }
 
 #[tokio::test]
+async fn staff_reads_the_ledger_and_what_runs_low_and_nothing_twice() {
+    on_both(async |house| {
+        house.enter(1, 5).await;
+        house.enter(2, 500).await;
+        let book_path = format!("/inventory/{}", book(1));
+        for delta in [3, -4] {
+            let change = json!({ "delta": delta, "reason": format!("because of {delta}") });
+            assert_eq!(send(house.staff(Method::PATCH, &book_path).json(&change)).await.0, StatusCode::OK);
+        }
+        let response = house.staff(Method::GET, &format!("{book_path}/movements?limit=2")).send().await.unwrap();
+        let next = response.headers()["link"].to_str().unwrap().to_owned();
+        let entries: Value = response.json().await.unwrap();
+        assert_eq!((&entries[0]["onHandDelta"], &entries[0]["kind"]), (&json!(-4), &json!("adjusted")));
+        assert_eq!((&entries[1]["reason"], &entries[1]["madeBy"]), (&json!("because of 3"), &json!(STAFF.0)));
+        let query = next.trim_start_matches('<').split('>').next().unwrap();
+        let (status, rest) = send(house.staff(Method::GET, &format!("{book_path}/movements{query}"))).await;
+        assert_eq!((status, rest.as_array().unwrap().len()), (StatusCode::OK, 1));
+        assert_eq!((&rest[0]["kind"], rest[0].get("shipmentId")), (&json!("received"), None));
+        let (_, received) = send(house.staff(Method::GET, &format!("{book_path}/movements?kind=received"))).await;
+        assert_eq!(received.as_array().unwrap().len(), 2);
+
+        let (_, low) = send(house.staff(Method::GET, "/inventory?below=5")).await;
+        assert_eq!((low.as_array().unwrap().len(), &low[0]["bookId"]), (1, &json!(book(1))));
+        for request in [
+            |house: &House| house.staff(Method::GET, "/inventory"),
+            |house: &House| house.service(Method::GET, "/inventory"),
+        ] {
+            let first = request(house).send().await.unwrap();
+            let tag = first.headers()["etag"].to_str().unwrap().to_owned();
+            assert!(first.headers().contains_key("inventory-version"));
+            let again = request(house).header("if-none-match", &tag).send().await.unwrap();
+            assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+            house.adjust(2, warehouse::domain::adjustment::Change::Delta(1)).await;
+            let changed = request(house).header("if-none-match", &tag).send().await.unwrap();
+            assert_eq!(changed.status(), StatusCode::OK);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn r15_the_store_gets_the_whole_inventory_in_pieces_that_are_one_array() {
     on_both(async |house| {
         let response = house.service(Method::GET, "/inventory").send().await.unwrap();
@@ -180,6 +221,7 @@ async fn every_route_lets_in_only_those_it_is_for() {
             (Method::GET, "/health".to_owned(), true, false),
             (Method::GET, "/inventory".to_owned(), true, true),
             (Method::GET, format!("/inventory/{book}"), true, true),
+            (Method::GET, format!("/inventory/{book}/movements"), false, true),
             (Method::POST, "/inventory".to_owned(), false, true),
             (Method::PATCH, format!("/inventory/{book}"), false, true),
             (Method::POST, "/shipments".to_owned(), true, false),
@@ -204,7 +246,7 @@ async fn every_route_lets_in_only_those_it_is_for() {
         let (_, actors) = send(house.staff(Method::GET, "/actors")).await;
         let children: Vec<_> =
             actors["tree"]["children"].as_array().unwrap().iter().map(|child| &child["path"]).collect();
-        let names = ["database", "stock", "queries", "accounts", "audit", "relay", "http", "registrar"];
+        let names = ["database", "stock", "queries", "accounts", "audit", "relay", "http", "registrar", "titles"];
         assert_eq!(children, names.map(|name| json!(format!("warehouse/{name}"))).iter().collect::<Vec<_>>());
         assert_eq!(actors["outbox"]["waiting"], json!(0));
     })

@@ -8,3 +8,4 @@ mod listing;
 mod relay;
 mod stock;
 mod support;
+mod titles;

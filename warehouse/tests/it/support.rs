@@ -1,6 +1,7 @@
 //! A warehouse in this process, on either database, and the store that it talks to.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use warehouse::actors::stock::{self, Answered, NotDone};
 use warehouse::app::App;
 use warehouse::client::{RegisterError, StoreApi};
 use warehouse::config::{Config, DEFAULTS};
+use warehouse::db::titles::Titled;
 use warehouse::domain::adjustment::{Adjustment, Change};
 use warehouse::domain::batch::Answer;
 use warehouse::domain::delivery::Attempt;
@@ -71,6 +73,10 @@ pub(crate) enum Mood {
 pub(crate) struct Store {
     moods: Mutex<HashMap<OrderId, Mood>>,
     confirmed: Mutex<Vec<(OrderId, Confirmation)>>,
+    catalogue: Mutex<HashMap<BookId, (String, String)>>,
+    /// The books of each call for titles, in order.
+    asked: Mutex<Vec<Vec<BookId>>>,
+    away: AtomicBool,
 }
 
 impl Store {
@@ -80,6 +86,21 @@ impl Store {
 
     pub(crate) fn relent(&self) {
         self.moods.lock().unwrap().clear();
+    }
+
+    /// Puts a book into its catalogue.
+    pub(crate) fn calls(&self, number: u128, title: &str, author: &str) {
+        self.catalogue.lock().unwrap().insert(book(number), (title.to_owned(), author.to_owned()));
+    }
+
+    /// Whether it answers no calls for titles.
+    pub(crate) fn is_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
+    /// The calls for titles since this was last asked.
+    pub(crate) fn asked(&self) -> Vec<Vec<BookId>> {
+        std::mem::take(&mut self.asked.lock().unwrap())
     }
 
     /// Every try, in order.
@@ -113,6 +134,18 @@ impl StoreApi for Held {
             }
         }
         .boxed()
+    }
+
+    fn titles(&self, books: Vec<BookId>) -> BoxFuture<'static, Result<Vec<Titled>, String>> {
+        let catalogue = self.0.catalogue.lock().unwrap();
+        let titled = |book_id: &BookId| {
+            let (title, author) = catalogue.get(book_id)?.clone();
+            Some(Titled { book_id: *book_id, title, author })
+        };
+        let found = books.iter().filter_map(titled).collect();
+        self.0.asked.lock().unwrap().push(books);
+        let away = self.0.away.load(Ordering::SeqCst);
+        async move { if away { Err("away".to_owned()) } else { Ok(found) } }.boxed()
     }
 
     fn address(&self) -> String {
@@ -194,6 +227,10 @@ impl House {
             Ok(Answered { answer, .. }) => answer,
             Err(NotDone) => panic!("not done"),
         }
+    }
+
+    pub(crate) async fn sql_run(&self, statement: &str) {
+        self.sql.execute_unprepared(statement).await.unwrap();
     }
 
     /// The one number of a query.
