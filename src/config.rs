@@ -17,14 +17,19 @@ use uuid::Uuid;
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) data_dir: PathBuf,
+    /// Where metrics are served; empty is nowhere.
+    pub(crate) metrics_listen: String,
 }
 
 impl Config {
     pub(crate) fn read() -> anyhow::Result<Self> {
-        let defaults =
-            Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), data_dir: PathBuf::from("./data") };
-        // The all-in-one has two keys; other BOOKSTORE_ variables are none of its business.
-        let environment = Env::prefixed("BOOKSTORE_").only(&["listen", "data_dir"]);
+        let defaults = Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            data_dir: PathBuf::from("./data"),
+            metrics_listen: String::new(),
+        };
+        // The all-in-one has three keys; other BOOKSTORE_ variables are none of its business.
+        let environment = Env::prefixed("BOOKSTORE_").only(&["listen", "data_dir", "metrics_listen"]);
         Figment::from(Serialized::defaults(defaults)).merge(environment).extract().context("BOOKSTORE_…")
     }
 
@@ -58,6 +63,7 @@ impl Config {
         let source = Source::defaults(&[BASE, defaults])?
             .with("database_url", &sqlite(&self.data_dir.join(format!("{database}.db"))))?
             .with("service_secret", secret)?
+            .with("metrics_listen", &self.metrics_listen)?
             .with("seed_demo", "true")?;
         Ok(source)
     }

@@ -22,16 +22,20 @@ async fn main() -> anyhow::Result<ExitCode> {
 
     let store = store::app::App::build(&store_config)?;
     let mut routes = store.routes.mounted("/store");
+    let mut measured: Vec<service::metrics::Measured> = vec![("store".to_owned(), store.app.clone())];
     let mut children = vec![ChildSpec::supervisor("store", &store.root, store.children)];
     for warehouse_config in warehouse_configs {
         let name = warehouse_config.warehouse.warehouse_name.clone();
         let warehouse = warehouse::app::App::build(warehouse_config)?;
         routes = routes.or(warehouse.routes.clone().mounted(&config::prefix(&name)));
+        measured.push((name.clone(), warehouse.app.clone()));
         let root = warehouse.supervisor.clone();
         children.push(ChildSpec::supervisor(name, &root, warehouse.children(None)));
     }
+    let metrics = service::metrics::configured(&store_config.base, measured)?;
     let policy = store_config.base.http();
     children.push(service::http::child(listener, routes.or(welcome::routes(&store.app)), policy));
+    children.extend(metrics);
 
     let system = System::start("bookstore", children).await.map_err(anyhow::Error::msg)?;
     let greeting = tokio::spawn(welcome::greet(system.clone(), config.url(), config.data_dir, store.app));

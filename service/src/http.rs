@@ -89,10 +89,15 @@ impl Default for Policy {
 
 /// The server as the child `http`.
 pub fn child(listener: TcpListener, routes: Routes, policy: Policy) -> ChildSpec {
-    spec(&Address::new(MAILBOX), listener, routes, policy)
+    child_as("http", listener, routes, policy)
 }
 
-fn spec(address: &Address<Msg>, listener: TcpListener, routes: Routes, policy: Policy) -> ChildSpec {
+/// The same under another id.
+pub(crate) fn child_as(id: &str, listener: TcpListener, routes: Routes, policy: Policy) -> ChildSpec {
+    spec(id, &Address::new(MAILBOX), listener, routes, policy)
+}
+
+fn spec(id: &str, address: &Address<Msg>, listener: TcpListener, routes: Routes, policy: Policy) -> ChildSpec {
     let limit = policy.drain * 4 / 5;
     let args = Args {
         listener: Arc::new(Mutex::new(Some(listener))),
@@ -107,7 +112,7 @@ fn spec(address: &Address<Msg>, listener: TcpListener, routes: Routes, policy: P
             abort: CancellationToken::new(),
         },
     };
-    ChildSpec::actor("http", address, Http, args).stop_within(limit + Duration::from_secs(2))
+    ChildSpec::actor(id, address, Http, args).stop_within(limit + Duration::from_secs(2))
 }
 
 /// Nobody but itself sends it anything.
@@ -373,7 +378,8 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let address = Address::new(MAILBOX);
         let routes = Routes::new("test", Arc::clone(&app), table, Settings::default());
-        let http = spec(&address, listener, routes, Policy { drain: Duration::from_secs(5), ..Policy::default() });
+        let http =
+            spec("http", &address, listener, routes, Policy { drain: Duration::from_secs(5), ..Policy::default() });
         let system = System::start("test", vec![http]).await.unwrap();
         system.started().await;
 

@@ -6,20 +6,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::actors::{ChildSpec, SupervisorAddress};
+use contract::{Breaker, WarehouseHealth, WarehouseView};
+use metrics::gauge;
 use migrations::store::Migrator;
 use service::accounts::Accounts;
 use service::audit::{Audit, HasAudit};
 use service::config::Secret;
 use service::database::{Database, Preparation, Settings};
 use service::events::Feed;
+use service::metrics::Measuring;
 use service::queries::Reader;
 use service::routes::{HasAuth, Routes};
 use service::status::HasStatus;
 
+use crate::actors::saga::stages;
+use crate::actors::warehouses::registry;
 use crate::actors::{Addresses, Parts};
 use crate::client::Connect;
 use crate::config::Config;
 use crate::{actors, bootstrap, client, http};
+
+/// How long a scrape of the metrics waits for the registry.
+const MEASURE_WITHIN: Duration = Duration::from_secs(1);
 
 /// What handlers reach.
 pub struct App {
@@ -120,6 +128,15 @@ fn preparation(config: &Config, accounts: &Accounts) -> Preparation {
     })
 }
 
+fn measure(warehouse: &WarehouseView) {
+    let name = || warehouse.name.clone();
+    let is = |yes: bool| if yes { 1.0 } else { 0.0 };
+    let healthy = warehouse.status == WarehouseHealth::Healthy;
+    gauge!("bookstore_warehouse_healthy", "warehouse" => name()).set(is(healthy));
+    gauge!("bookstore_warehouse_breaker_open", "warehouse" => name()).set(is(warehouse.breaker == Breaker::Open));
+    gauge!("bookstore_warehouse_enabled", "warehouse" => name()).set(is(warehouse.enabled));
+}
+
 impl HasAuth for App {
     fn accounts(&self) -> &Accounts {
         &self.accounts
@@ -155,5 +172,14 @@ impl HasStatus for App {
 
     fn notices(&self) -> Option<&Feed> {
         Some(&self.notices)
+    }
+
+    fn measure(&self) -> Measuring<'_> {
+        stages::measure();
+        Box::pin(async {
+            let list = self.addresses.registry.ask(MEASURE_WITHIN, |reply| registry::Msg::List { reply });
+            // A registry that is being restarted shows no warehouse until the next time.
+            list.await.unwrap_or_default().iter().for_each(measure)
+        })
     }
 }

@@ -13,7 +13,9 @@ async fn main() -> anyhow::Result<ExitCode> {
     service::telemetry::init(config.base.log_format);
     let listen = config.base.listen();
     let listener = service::http::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
-    let store = App::build(&config)?.with_http(listener, &config);
+    let mut store = App::build(&config)?.with_http(listener, &config);
+    let measured = vec![("store".to_owned(), store.app.clone() as _)];
+    store.children.extend(service::metrics::configured(&config.base, measured)?);
     let system = System::start_at("store", &store.root, store.children).await.map_err(anyhow::Error::msg)?;
     tracing::info!(%listen, "store started");
     Ok(service::run(system, config.base.drain()).await?)

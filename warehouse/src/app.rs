@@ -165,7 +165,7 @@ impl App {
             database,
             supervisor: supervisor.clone(),
         });
-        let routes = Routes::new("warehouse", Arc::clone(&app), http::table(), base.routes());
+        let routes = Routes::new(&app.name, Arc::clone(&app), http::table(), base.routes());
         Ok(Built { app, routes, supervisor, before_http, after_http })
     }
 }

@@ -16,9 +16,12 @@ async fn main() -> anyhow::Result<ExitCode> {
     let listener = service::http::bind(address).with_context(|| format!("cannot listen at {address}"))?;
     tracing::info!(warehouse = config.warehouse.warehouse_name, %address, "starting");
 
+    let (base, name) = (config.base.clone(), config.warehouse.warehouse_name.clone());
     let built = App::build(config)?;
+    let metrics = service::metrics::configured(&base, vec![(name, built.app.clone())])?;
     let http = service::http::child(listener, built.routes.clone(), policy);
     let root = built.supervisor.clone();
-    let system = System::start_at("warehouse", &root, built.children(Some(http))).await.map_err(anyhow::Error::msg)?;
+    let children = built.children(Some(http)).into_iter().chain(metrics).collect();
+    let system = System::start_at("warehouse", &root, children).await.map_err(anyhow::Error::msg)?;
     Ok(service::run(system, policy.drain).await?)
 }

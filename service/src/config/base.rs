@@ -43,6 +43,8 @@ pub struct Base {
     cors_origins: String,
     trusted_proxies: String,
     pub log_format: LogFormat,
+    #[serde(deserialize_with = "blank_is_none")]
+    metrics_listen: Option<String>,
     max_connections: usize,
     max_requests: usize,
     max_event_streams: usize,
@@ -84,6 +86,7 @@ impl Base {
         check("database_readers", (1..=1_000).contains(&self.database_readers), "must be 1 to 1000")?;
         check("statement_timeout_ms", self.statement_timeout_ms > 0, "must be at least 1")?;
         client::networks(&self.trusted_proxies).map_err(|error| ConfigError::invalid("trusted_proxies", error))?;
+        self.metrics_listen()?;
         let count = |key, value: usize| check(key, (1..=1_000_000).contains(&value), "must be 1 to 1000000");
         count("max_connections", self.max_connections)?;
         count("max_requests", self.max_requests)?;
@@ -124,6 +127,15 @@ impl Base {
     /// How long a stop may take.
     pub fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
+    }
+
+    /// Where to serve metrics, if anywhere.
+    ///
+    /// # Errors
+    /// When that is no address.
+    pub fn metrics_listen(&self) -> Result<Option<SocketAddr>, ConfigError> {
+        let address = self.metrics_listen.as_deref().map(str::parse).transpose();
+        address.map_err(|_| ConfigError::invalid("metrics_listen", "must be an address and a port, as in 0.0.0.0:9100"))
     }
 
     /// What the server allows its clients.

@@ -68,6 +68,22 @@ impl fmt::Display for State {
 }
 
 impl Database {
+    /// The pool's connections, and how many of them are idle; none before the first is made.
+    pub fn pool(&self) -> Option<(usize, usize)> {
+        let connection = self.0.connection.get()?;
+        let (size, idle) = match connection.get_database_backend() {
+            DbBackend::Postgres => {
+                let pool = connection.get_postgres_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+            _ => {
+                let pool = connection.get_sqlite_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+        };
+        Some((usize::try_from(size).unwrap_or_default(), idle))
+    }
+
     /// A handle that is not ready until [`Database::child`] has made it so. Nothing is opened yet.
     pub fn new(settings: Settings) -> Self {
         Self(Arc::new(Inner {

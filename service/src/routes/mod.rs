@@ -172,7 +172,7 @@ impl Routes {
     ///
     /// # Panics
     /// When two lines of the table contradict each other.
-    pub fn new<A: HasAuth>(service: &'static str, app: Arc<A>, table: Vec<Route<A>>, settings: Settings) -> Self {
+    pub fn new<A: HasAuth>(service: &str, app: Arc<A>, table: Vec<Route<A>>, settings: Settings) -> Self {
         let table = Arc::new(table::Table::new(service, app, table, settings));
         let query = warp::query::raw().or(warp::any().map(String::new)).unify();
         let filter = warp::method()
@@ -189,6 +189,11 @@ impl Routes {
                 }
             });
         Self(filter.boxed())
+    }
+
+    /// A filter of its own making.
+    pub(crate) fn from(filter: BoxedFilter<(warp::reply::Response,)>) -> Self {
+        Self(filter)
     }
 
     /// The same under a prefix such as `/warehouses/alpha`; other paths are left to [`Routes::or`].

@@ -18,10 +18,11 @@ use super::limits::Load;
 use super::trace::REQUEST_ID;
 use super::{Connection, HasAuth, Request, Response, Route, Settings, Trace, auth, body, client, security};
 use crate::audit;
+use crate::metrics;
 use crate::problem::Problem;
 
 pub(super) struct Table<A> {
-    service: &'static str,
+    service: Arc<str>,
     app: Arc<A>,
     paths: matchit::Router<Vec<Route<A>>>,
     cors: Cors,
@@ -40,7 +41,7 @@ pub(super) struct Head {
 }
 
 impl<A: HasAuth> Table<A> {
-    pub(super) fn new(service: &'static str, app: Arc<A>, routes: Vec<Route<A>>, settings: Settings) -> Self {
+    pub(super) fn new(service: &str, app: Arc<A>, routes: Vec<Route<A>>, settings: Settings) -> Self {
         let mut by_path: Vec<(&'static str, Vec<Route<A>>)> = Vec::new();
         for route in routes {
             match by_path.iter_mut().find(|(path, _)| *path == route.path) {
@@ -59,7 +60,7 @@ impl<A: HasAuth> Table<A> {
             }
         }
         let Settings { origins, trusted_proxies, limits } = settings;
-        Self { service, app, paths, cors: Cors(origins), trusted_proxies, load: Load::new(limits) }
+        Self { service: service.into(), app, paths, cors: Cors(origins), trusted_proxies, load: Load::new(limits) }
     }
 
     /// Answers one request.
@@ -74,7 +75,7 @@ impl<A: HasAuth> Table<A> {
         let trace = Trace::of(&head.headers);
         let span = tracing::info_span!(
             "request",
-            service = self.service,
+            service = &*self.service,
             id = trace.request_id(),
             trace = trace.trace_id(),
             method = %head.method,
@@ -91,9 +92,10 @@ impl<A: HasAuth> Table<A> {
                 }
             };
             let response = answer.unwrap_or_else(Response::from);
-            let (status, duration_ms) = (response.status(), began.elapsed().as_secs_f64() * 1e3);
+            let (status, took) = (response.status(), began.elapsed());
+            metrics::answered(&self.service, &head.method, route, status.as_u16(), took);
             let span = tracing::Span::current();
-            span.record("status", status.as_u16()).record("duration_ms", duration_ms);
+            span.record("status", status.as_u16()).record("duration_ms", took.as_secs_f64() * 1e3);
             // A line for each good answer would cost more than many of the answers: `RUST_LOG=service=debug` has them.
             if status.is_server_error() {
                 tracing::warn!("answered");

@@ -10,6 +10,7 @@ use http::StatusCode;
 
 use crate::database::{self, Database};
 use crate::events::Feed;
+use crate::metrics::Measuring;
 use crate::routes::{Access, HasAuth, Request, Response, Route};
 
 pub use operators::{actors_route, events_route, restart_route, shown, takes_path};
@@ -23,6 +24,10 @@ pub trait HasStatus: HasAuth {
     /// What operators are told beside what happens to actors, if anything.
     fn notices(&self) -> Option<&Feed> {
         None
+    }
+    /// Sets the metrics of the service's own that have a value at any time.
+    fn measure(&self) -> Measuring<'_> {
+        Box::pin(async {})
     }
     /// Checks of the service's own, by name: what is wrong, or nothing.
     fn checks(&self) -> Vec<(&'static str, Option<String>)> {

@@ -14,6 +14,8 @@ use service::queries::Reader;
 use service::routes::Trace;
 use strum::IntoStaticStr;
 
+use stages::Counted;
+
 use super::journal::{self, Entry, Written};
 use super::warehouses::{dispatcher, registry};
 use super::{availability, orders};
@@ -26,6 +28,8 @@ use crate::domain::sourcing::Line;
 use crate::events::Events;
 
 mod entry;
+
+pub mod stages;
 
 /// How long a journal entry may take: longer than the journal itself allows its flush.
 pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(20);
@@ -123,6 +127,7 @@ pub struct State {
     /// What a rejected order was short of.
     shortfalls: Vec<Shortfall>,
     trace: Option<Trace>,
+    counted: Counted,
 }
 
 /// The actor.
@@ -146,6 +151,7 @@ impl Actor for Fulfillment {
         }
         ctx.notify(Msg::Event(Event::Begun));
         Ok(State {
+            counted: Counted::at(saga.stage),
             args,
             order,
             saga,
@@ -217,7 +223,7 @@ impl State {
             let step = self.saga.step(event, now, &self.args.peers.policy);
             match &step.transition {
                 None => {
-                    self.saga = step.saga;
+                    self.turn_into(step.saga);
                     self.run(step.commands, ctx);
                 }
                 Some(transition) => {
@@ -230,6 +236,11 @@ impl State {
         if self.saga.is_over() && self.writing.is_none() {
             self.end(ctx);
         }
+    }
+
+    fn turn_into(&mut self, saga: Saga) {
+        self.counted = Counted::at(saga.stage);
+        self.saga = saga;
     }
 
     fn write(&self, advanced: Advanced, ctx: &mut Context<Msg>) {
@@ -256,6 +267,7 @@ impl State {
         let Some((step, choice)) = self.writing.take() else { return Ok(()) };
         self.seq += 1;
         if let Some(transition) = &step.transition {
+            stages::stepped(transition);
             Change::of(transition).apply(&mut self.order, self.saga.shipment);
             if let (Transition::Moved { .. }, Some(choice)) = (transition, &choice) {
                 order::instruct(&mut self.order, step.saga.shipment, &choice.name);
@@ -265,7 +277,7 @@ impl State {
             }
             self.tell_availability(transition);
         }
-        self.saga = step.saga;
+        self.turn_into(step.saga);
         self.run(step.commands, ctx);
         self.proceed(ctx);
         Ok(())

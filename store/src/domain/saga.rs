@@ -67,6 +67,18 @@ pub enum Stage {
     Rejected,
 }
 
+impl Stage {
+    /// Its name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Shipping => "shipping",
+            Self::NeedsAttention => "needs_attention",
+            Self::Shipped => "shipped",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {

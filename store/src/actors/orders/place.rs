@@ -90,6 +90,21 @@ pub enum Unplaced {
     },
 }
 
+impl Unplaced {
+    /// Its name in metrics.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid",
+            Self::Short(_) => "short",
+            Self::Busy => "busy",
+            Self::Failed(_) => "failed",
+            Self::KeyReused => "key_reused",
+            Self::InProgress => "in_progress",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+}
+
 pub(super) async fn place(args: Args, wish: Wish) -> Result<Begun, Unplaced> {
     let Wish { request, key, trace, .. } = wish;
     if let Some(order) = known(&args, key.as_ref()).await? {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use actors::{Context, Reply};
 use contract::{Order, OrderId, OrderStatus, Shortfall};
+use metrics::counter;
 
 use super::place::{self, Begun, Placed, Unplaced};
 use super::waiting::{Answer, Waiter};
@@ -59,7 +60,10 @@ impl State {
                 self.waiting.accepted(order, &Ok(Placed::Accepted(accepted)));
             }
             Ok(Begun::Known(known)) => self.follow(order, known, ctx),
-            Err(unplaced) => self.waiting.answer(order, &Err(unplaced)),
+            Err(unplaced) => {
+                counter!("bookstore_orders_total", "outcome" => unplaced.name()).increment(1);
+                self.waiting.answer(order, &Err(unplaced));
+            }
         }
     }
 
@@ -99,6 +103,7 @@ impl State {
     }
 
     pub(super) fn ended(&mut self, order: Order, shortfalls: Vec<Shortfall>) {
+        counter!("bookstore_orders_total", "outcome" => order.status.as_str()).increment(1);
         let id = order.id;
         self.live.remove(&id);
         if let (true, Some(shipment)) = (order.shipped_at.is_some(), order.shipments.last()) {

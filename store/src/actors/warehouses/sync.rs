@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ::actors::{Actor, Address, Closing, Context, EffectError, Failure, Reply};
 use contract::{DatabaseId, Timestamp, WarehouseId};
+use metrics::counter;
 use sea_orm::DbErr;
 use service::clock;
 use service::database::Database;
@@ -169,6 +170,7 @@ impl State {
             Ok(pull) => {
                 let Summary { items, changed, drift, unknown, wholesale, .. } = pull.summary;
                 tracing::debug!(warehouse, items, changed, unknown, ?duration, "inventory pulled");
+                counter!("bookstore_stock_differences_total", "warehouse" => warehouse.clone()).increment(drift as u64);
                 if drift > 0 || wholesale {
                     tracing::warn!(warehouse, drift, wholesale, "the cache differed from the warehouse");
                 }
