@@ -147,6 +147,11 @@ impl Warehouse {
         Self { name, service, to, back }
     }
 
+    /// One more, beside those of a shop; not started.
+    pub async fn beside(name: &'static str, shop: &Shop) -> Self {
+        Self::prepare(name, shop.folder.path(), &Plan::default(), &shop.store).await
+    }
+
     pub fn staff(&self) -> Client {
         self.service.anyone().who_is(&format!("staff@{}.com", self.name), "staff123")
     }
@@ -194,7 +199,7 @@ pub struct Shop {
     pub alpha: Warehouse,
     pub beta: Warehouse,
     pub books: Vec<Book>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Shop {
@@ -219,7 +224,7 @@ impl Shop {
         }
         let alpha = Warehouse::prepare("warehouse-alpha", folder.path(), &plan, &store).await;
         let beta = Warehouse::prepare("warehouse-beta", folder.path(), &plan, &store).await;
-        Self { store, alpha, beta, books: Vec::new(), _folder: folder }
+        Self { store, alpha, beta, books: Vec::new(), folder }
     }
 
     /// Starts all three and waits until the store knows the stock of both warehouses.
