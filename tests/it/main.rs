@@ -23,4 +23,5 @@ mod outage;
 mod oversell;
 mod registration;
 mod restore;
+mod roles;
 mod supervision;

@@ -88,17 +88,41 @@ impl Client {
         if let (Some(_), Some(content_type)) = (&body, content_type) {
             request = request.header(CONTENT_TYPE, content_type);
         }
+        let sent = body.as_deref().map(passwords_in).unwrap_or_default();
         if let Some(body) = body {
             request = request.body(body);
         }
         let answer = request.send().await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let answer = Answer { status, headers, text: answer.text().await? };
+        self.keeps_secrets(&answer, sent);
         if let Some(document) = openapi::document(&self.http, &self.base).await {
             document.hold(&method, path, &answer);
         }
         Ok(answer)
     }
+}
+
+impl Client {
+    /// No answer holds a password's hash, a secret, or a password that was sent.
+    fn keeps_secrets(&self, answer: &Answer, mut sent: Vec<String>) {
+        if let Who::Account(_, password) = &self.who {
+            sent.push(password.clone());
+        }
+        sent.extend([SECRET, "$2a$", "$2b$", "$2x$", "$2y$"].map(str::to_owned));
+        let headers = format!("{:?}", answer.headers);
+        for secret in sent {
+            assert!(!answer.text.contains(&secret), "an answer holds {secret:?}: {}", answer.text);
+            assert!(!headers.contains(&secret), "a header holds {secret:?}: {headers}");
+        }
+    }
+}
+
+/// What a body calls a password, where it is long enough not to be found by chance, nor in a message about passwords.
+fn passwords_in(body: &[u8]) -> Vec<String> {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let password = body["password"].as_str().filter(|password| password.len() >= 8 && !"password".contains(password));
+    password.map(str::to_owned).into_iter().collect()
 }
 
 /// An answer, read to its end.
