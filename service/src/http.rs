@@ -36,7 +36,7 @@ use tower_http::compression::predicate::{DefaultPredicate, Predicate as _, SizeA
 
 use crate::routes::{Connection, Routes};
 
-/// The most headers of a request, and the most bytes of its head.
+/// The most headers of a request, and the bytes beyond which no more of its head is read.
 const HEADERS: usize = 100;
 const HEAD_BYTES: usize = 64 * 1024;
 /// Answers below this are sent as they are: compressing them would cost more than it saves.

@@ -18,6 +18,7 @@ mod fuzz_api;
 mod hung_warehouse;
 mod idempotency;
 mod idempotency_keys;
+mod limits;
 mod metrics;
 mod outage;
 mod oversell;
