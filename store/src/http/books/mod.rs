@@ -115,15 +115,21 @@ pub(super) async fn get(request: Request<App>) -> Result<Response, Problem> {
     show(&request.app, &found, StatusCode::OK).await
 }
 
-/// The book with its stock. Its tag changes with both, and begins with its version: that alone is what `If-Match` is about.
+/// The book with its stock, and its tag.
 async fn show(app: &App, book: &Arc<Book>, status: StatusCode) -> Result<Response, Problem> {
+    let (json, tag) = shown(app, book).await?;
+    let response = Response::bytes(status, header::HeaderValue::from_static("application/json"), json);
+    Ok(response.header(header::ETAG, &tag))
+}
+
+/// The tag changes with the book and with its stock, and begins with the book's version: that alone is what `If-Match` is about.
+async fn shown(app: &App, book: &Arc<Book>) -> Result<(Vec<u8>, String), Problem> {
     let stock = inventory::stock(app, book.id).await?;
     let available = stock.available;
     let shown = on_the_wire(book, available, Some(inventory::shelves(stock)));
     let json = serde_json::to_vec(&shown).map_err(Problem::internal)?;
     let tag = format!("\"{}-{}\"", book.version, &blake3::hash(&json).to_hex()[..16]);
-    let response = Response::bytes(status, header::HeaderValue::from_static("application/json"), json);
-    Ok(response.header(header::ETAG, &tag))
+    Ok((json, tag))
 }
 
 fn on_the_wire(book: &Book, available_stock: i64, availability: Option<Vec<BookAvailability>>) -> contract::Book {

@@ -10,7 +10,7 @@ use contract::{BookId, BookPatch, NewBook};
 use service::problem::Problem;
 use service::routes::{Request, Response};
 
-use super::show;
+use super::{show, shown};
 use crate::actors::catalog::{Msg, WriteError};
 use crate::app::App;
 use crate::domain::book::{Book, Change, Draft, Patch};
@@ -47,8 +47,9 @@ pub(in crate::http) async fn patch(request: Request<App>) -> Result<Response, Pr
 /// `DELETE /books/:id`: it is no more on sale, and orders keep it.
 pub(in crate::http) async fn withdraw(request: Request<App>) -> Result<Response, Problem> {
     let id = request.param("id")?;
-    change(&request, id, Change::Withdraw).await?;
-    Ok(Response::no_content())
+    let book = change(&request, id, Change::Withdraw).await?;
+    let (_, tag) = shown(&request.app, &book).await?;
+    Ok(Response::no_content().header(header::ETAG, &tag))
 }
 
 async fn change(request: &Request<App>, id: BookId, change: Change) -> Result<Arc<Book>, Problem> {
