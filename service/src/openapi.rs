@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::StatusCode;
 use http::header;
+use serde_json::Value;
 use utoipa::openapi::header::Header;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::request_body::RequestBodyBuilder;
@@ -40,7 +41,7 @@ pub fn documented<A: HasAuth>(title: &'static str, details: &'static str, mut ta
             async move { Ok(Response::bytes(StatusCode::OK, HeaderValue::from_static("application/json"), document)) }
         })
         .summary("This interface as OpenAPI 3.1")
-        .answers::<serde_json::Value>(200, "The document"),
+        .answers::<Value>(200, "The document"),
         Route::get("/docs", Access::Anyone, page)
             .summary("A page to read about this interface and try it")
             .answers_media("text/html", "The page"),
@@ -82,6 +83,35 @@ fn document_of<A>(title: &str, details: &str, table: &[Route<A>]) -> OpenApi {
     let server = Server::new(".");
     let builder = OpenApiBuilder::new().info(info).servers(Some([server])).paths(paths.build());
     builder.components(Some(components(table))).build()
+}
+
+/// What a table lacks to be documented: for tests. Routes that are not in the document, or say neither what they do nor
+/// what they answer, and references to nothing.
+pub fn gaps<A>(table: &[Route<A>]) -> Vec<String> {
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => members.iter().for_each(|(name, member)| match (name.as_str(), member) {
+                ("$ref", Value::String(reference)) => found.push(reference.clone()),
+                _ => references(member, found),
+            }),
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let document = serde_json::to_value(document_of("", "", table)).unwrap_or_default();
+    let mut gaps = Vec::new();
+    for route in table {
+        let operation = &document["paths"][pattern(route.path)][route.method.as_str().to_ascii_lowercase()];
+        let answers = operation["responses"].as_object();
+        let succeeds = answers.is_some_and(|answers| answers.keys().any(|status| status.starts_with('2')));
+        if operation["summary"].as_str().is_none_or(str::is_empty) || !succeeds {
+            gaps.push(format!("{} {}", route.method, route.path));
+        }
+    }
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    gaps.extend(found.into_iter().filter(|to| document.pointer(to.trim_start_matches('#')).is_none()));
+    gaps
 }
 
 fn components<A>(table: &[Route<A>]) -> Components {

@@ -155,6 +155,11 @@ fn warehouse(name: &str) -> Value {
     json!({ "name": name, "url": url, "internalUrl": url, "databaseId": Uuid::from_u128(1) })
 }
 
+#[test]
+fn every_route_is_documented() {
+    assert_eq!(service::openapi::gaps(&super::table()), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn lists_books_in_pages_with_what_is_in_stock() {
     let shop = Shop::open().await;

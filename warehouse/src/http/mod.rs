@@ -89,3 +89,11 @@ pub fn table() -> Vec<Route<App>> {
     ];
     openapi::documented("Bookstore: warehouse", "Stock, and shipping it.", table)
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_route_is_documented() {
+        assert_eq!(service::openapi::gaps(&super::table()), Vec::<String>::new());
+    }
+}
