@@ -36,8 +36,8 @@ pub use status::{
 };
 pub use time::Timestamp;
 pub use warehouse::{
-    Health, Readiness, ReconcileReport, ReconcileResult, Registered, Registration, RestartActor, WarehouseHealthReport,
-    WarehouseInfo, WarehouseView,
+    Health, PatchWarehouse, Readiness, ReconcileReport, ReconcileResult, Registered, Registration, RestartActor,
+    WarehouseHealthReport, WarehouseInfo, WarehouseView,
 };
 
 /// Response header of `GET /inventory`: the warehouse's version counter, read in the same snapshot as the rows.

@@ -105,6 +105,22 @@ pub struct WarehouseView {
     pub priority: i32,
 }
 
+/// Body of `PATCH /warehouses/:name`. What is absent stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PatchWarehouse {
+    /// Whether orders may be sourced from it. One that is disabled is watched and pulled, and open shipments go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// A lower one is asked first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
+    /// The database that it is believed to have from now on. With another one it is another warehouse, with another id:
+    /// shipments of unknown outcome stay with the former one, for a person to look at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept_database_id: Option<DatabaseId>,
+}
+
 /// Answer of `POST /inventory/reconcile`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -26,3 +26,4 @@ mod registration;
 mod restore;
 mod roles;
 mod supervision;
+mod warehouses_admin;

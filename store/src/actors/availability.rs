@@ -98,6 +98,11 @@ pub enum Msg {
         /// A lower one is preferred.
         priority: i32,
     },
+    /// A warehouse is no longer there.
+    RemoveWarehouse {
+        /// The warehouse.
+        id: WarehouseId,
+    },
     /// Copies free of each book, in warehouses that can be sourced from now.
     Available {
         /// The books.
@@ -184,6 +189,7 @@ impl Actor for Availability {
             Msg::SetWarehouse { id, name, sourceable, priority } => {
                 stock.set_site(id, Site { name, sourceable, priority });
             }
+            Msg::RemoveWarehouse { id } => stock.remove_site(id),
             Msg::Available { books, reply } => {
                 reply.send(books.into_iter().map(|book| stock.available(book)).collect());
             }

@@ -324,7 +324,10 @@ impl State {
         let call = async move {
             let known = match registry.ask(ASK_WITHIN, |reply| registry::Msg::Find { id: warehouse, reply }).await {
                 Ok(Some(known)) => known,
-                Ok(None) => return Delivery::NeverSent { reason: "the warehouse is gone".to_owned() },
+                // R19: it was deleted, or gave way to another database, where this shipment must not be asked for.
+                Ok(None) => {
+                    return Delivery::WrongIdentity { reason: "the warehouse that was asked is gone".to_owned() };
+                }
                 Err(error) => return Delivery::NeverSent { reason: format!("registry: {error}") },
             };
             let database_id = Some(known.database_id);

@@ -102,6 +102,24 @@ pub async fn remove(
     Ok(())
 }
 
+/// Removes all of a warehouse's rows.
+///
+/// # Errors
+/// Those of the database.
+pub async fn clear(db: &impl ConnectionTrait, warehouse: WarehouseId) -> Result<(), DbErr> {
+    let backend = db.get_database_backend();
+    // R18: PostgreSQL locks rows in the order in which a statement comes upon them. SQLite has one writer.
+    let sql = match backend {
+        DbBackend::Postgres => {
+            "DELETE FROM inventory_cache WHERE warehouse_id = $1 AND book_id IN \
+             (SELECT book_id FROM inventory_cache WHERE warehouse_id = $1 ORDER BY book_id FOR UPDATE)"
+        }
+        _ => "DELETE FROM inventory_cache WHERE warehouse_id = $1",
+    };
+    db.execute_raw(Statement::from_sql_and_values(backend, sql, [warehouse.uuid().into()])).await?;
+    Ok(())
+}
+
 /// All rows.
 ///
 /// # Errors

@@ -48,6 +48,17 @@ pub async fn open(db: &impl ConnectionTrait) -> Result<Vec<Open>, DbErr> {
     rows.into_iter().map(parse).collect()
 }
 
+/// Whether a warehouse has shipments that are instructed and not answered.
+///
+/// # Errors
+/// Those of the database.
+pub async fn is_any_open(db: &impl ConnectionTrait, warehouse: WarehouseId) -> Result<bool, DbErr> {
+    let open = Entity::find()
+        .filter(Column::WarehouseId.eq(warehouse.uuid()))
+        .filter(Column::Status.eq(ShipmentStatus::Pending.as_str()));
+    Ok(open.one(db).await?.is_some())
+}
+
 /// Which of `orders` have an open shipment.
 ///
 /// # Errors
@@ -87,6 +98,9 @@ mod tests {
             assert_eq!(found.iter().map(|open| open.order.uuid().as_u128()).collect::<Vec<_>>(), [1, 5]);
             assert_eq!((found[0].warehouse, found[0].items[0].quantity), (alpha.id, 3));
             assert_eq!(found[0].items[0].book_id, book_id(1));
+
+            assert!(is_any_open(db, alpha.id).await.unwrap());
+            assert!(!is_any_open(db, enter_warehouse(database, 2, "beta").await.id).await.unwrap());
 
             let asked: Vec<_> = [1, 2, 9].map(|n| OrderId(Uuid::from_u128(n))).to_vec();
             assert_eq!(open_of(db, &asked).await.unwrap(), asked[..1]);

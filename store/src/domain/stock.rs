@@ -91,6 +91,17 @@ impl Stock {
         self.sites.insert(warehouse, site);
     }
 
+    /// Forgets a warehouse and its rows; what orders in flight hold there they give back themselves.
+    pub fn remove_site(&mut self, warehouse: WarehouseId) {
+        self.sites.remove(&warehouse);
+        self.pulled_at.remove(&warehouse);
+        for cells in self.cells.values_mut() {
+            cells.iter_mut().filter(|cell| cell.warehouse == warehouse).for_each(|cell| cell.row = None);
+            cells.retain(|cell| cell.row.is_some() || cell.promised != 0);
+        }
+        self.cells.retain(|_, cells| !cells.is_empty());
+    }
+
     /// Notes a full pull that was made before this stock was there.
     pub fn set_pulled_at(&mut self, warehouse: WarehouseId, at: Timestamp) {
         self.pulled_at.insert(warehouse, at);
@@ -348,6 +359,18 @@ mod tests {
         assert_eq!((of.available, of.shelves.len()), (4, 2));
         assert_eq!(stock.plan(order(1), want(1, 2), &[], at(0)).unwrap().name, "beta");
         assert_eq!(stock.plan(order(2), want(1, 3), &[], at(0)).unwrap_err()[0].available, 2);
+    }
+
+    #[test]
+    fn a_warehouse_that_is_gone_is_sourced_no_more_and_what_it_held_can_still_be_given_back() {
+        let mut stock = two_warehouses();
+        assert_eq!(stock.plan(order(1), want(1, 3), &[], at(0)).unwrap().name, "alpha");
+        stock.remove_site(warehouse(1));
+        assert_eq!((stock.available(book(1)), stock.of(book(1)).shelves.len()), (4, 1));
+        assert!(stock.plan(order(2), want(1, 5), &[], at(0)).is_err());
+        stock.release(order(1));
+        stock.set_site(warehouse(1), site("alpha"));
+        assert_eq!(stock.available(book(1)), 4, "it comes back without its rows");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use contract::{
     Book, BookAvailability, BookPatch, Confirmation, Confirmed, Health, ImportReport, LoggedIn, Login, NewBook, Order,
-    PlaceOrder, ReconcileReport, RegisterUser, Registered, Registration, Role, User, WarehouseView,
+    PatchWarehouse, PlaceOrder, ReconcileReport, RegisterUser, Registered, Registration, Role, User, WarehouseView,
 };
 use service::accounts::password_route;
 use service::audit::audit_route;
@@ -86,16 +86,31 @@ pub fn table() -> Vec<Route<App>> {
         Route::post("/inventory/reconcile", ADMIN, inventory::reconcile)
             .summary("Pull every warehouse's inventory now")
             .answers::<ReconcileReport>(200, "What came of it, by warehouse"),
+    ]);
+    table.extend(of_warehouses());
+    openapi::documented("Bookstore: store", "Catalogue, orders, and the warehouses behind them.", table)
+}
+
+fn of_warehouses() -> Vec<Route<App>> {
+    vec![
         Route::get("/warehouses", ADMIN, warehouses::list)
             .summary("The registered warehouses")
             .answers_list::<WarehouseView>(200, "All of them"),
+        Route::patch("/warehouses/:name", ADMIN, warehouses::amend)
+            .summary("Enable, disable or rank a warehouse, or accept another database")
+            .accepts::<PatchWarehouse>()
+            .answers::<WarehouseView>(200, "The warehouse"),
+        Route::delete("/warehouses/:name", ADMIN, warehouses::delete)
+            .summary("Delete a warehouse")
+            .details("One that runs registers again, and is back.")
+            .answers_empty(204, "It is gone")
+            .refuses(409, "It has open shipments"),
         Route::post("/warehouses/register", Access::Bearer, warehouses::register)
             .summary("Register a warehouse, or say that it is still there")
             .accepts::<Registration>()
             .answers::<Registered>(201, "Registered")
             .refuses(409, "The name belongs to another database"),
-    ]);
-    openapi::documented("Bookstore: store", "Catalogue, orders, and the warehouses behind them.", table)
+    ]
 }
 
 fn catalogue() -> Vec<Route<App>> {

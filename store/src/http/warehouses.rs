@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use contract::{FieldError, Registration, problem};
+use contract::{FieldError, PatchWarehouse, Registration, problem};
 use service::problem::Problem;
 use service::routes::{Request, Response};
 
 use super::ASK_LIMIT;
-use crate::actors::warehouses::registry::{self, RegisterError};
+use crate::actors::warehouses::registry::{self, AdminError, RegisterError};
 use crate::app::App;
 
 /// Longer than the registry waits for its database.
 const REGISTER_LIMIT: Duration = Duration::from_secs(20);
+/// Longer than the registry waits for the warehouse's actors and its database.
+const ADMIN_LIMIT: Duration = Duration::from_secs(50);
 const NAME_LIMIT: usize = 64;
 const URL_LIMIT: usize = 2_048;
 
@@ -32,6 +34,32 @@ pub(super) async fn register(request: Request<App>) -> Result<Response, Problem>
         Err(error @ RegisterError::Unavailable(_)) => {
             tracing::warn!(%error, "a warehouse was not registered");
             Err(Problem::unavailable("The registration could not be saved."))
+        }
+    }
+}
+
+pub(super) async fn amend(request: Request<App>) -> Result<Response, Problem> {
+    let (name, patch) = (request.param("name")?, request.json::<PatchWarehouse>()?);
+    let ask = request.app.addresses.registry.ask(ADMIN_LIMIT, |reply| registry::Msg::Amend { name, patch, reply });
+    ask.await?.map(|view| Response::ok(&view)).map_err(refusal)
+}
+
+pub(super) async fn delete(request: Request<App>) -> Result<Response, Problem> {
+    let name = request.param("name")?;
+    let ask = request.app.addresses.registry.ask(ADMIN_LIMIT, |reply| registry::Msg::Delete { name, reply });
+    ask.await?.map(|()| Response::no_content()).map_err(refusal)
+}
+
+fn refusal(error: AdminError) -> Problem {
+    match error {
+        AdminError::Unknown => Problem::not_found("There is no such warehouse."),
+        AdminError::OpenShipments => {
+            let detail = "It has open shipments: disable it, and delete it when they have ended.";
+            Problem::conflict(problem::CONFLICT, "Open shipments", detail)
+        }
+        AdminError::Unavailable(reason) => {
+            tracing::warn!(reason, "a warehouse was not changed");
+            Problem::unavailable("The warehouse could not be changed just now.")
         }
     }
 }

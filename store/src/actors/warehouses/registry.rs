@@ -8,24 +8,29 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use ::actors::{Actor, Address, Context, EffectError, Failure, Reply};
-use contract::{Breaker, Registered, Registration, Timestamp, WarehouseHealth, WarehouseId, WarehouseView};
-use service::clock;
+use contract::{
+    Breaker, PatchWarehouse, Registered, Registration, Timestamp, WarehouseHealth, WarehouseId, WarehouseView,
+};
 use service::database::{self, Database};
 use service::events::Feed;
 use strum::IntoStaticStr;
 
+use super::dispatcher;
 use super::subtree::Subtrees;
-use super::{dispatcher, monitor};
 use crate::actors::availability;
 use crate::db;
 use crate::db::warehouses::Warehouse;
-use crate::domain::registration::{self, Verdict};
+use crate::domain::registration::Verdict;
 
+mod admin;
 mod entry;
+mod launch;
+mod register;
 
+pub use admin::{AdminError, Answer, RetireError, Retired, Waiting};
 pub use entry::{Known, RegisterError, Target};
 
-use entry::{Entry, new_row, save, save_all};
+use entry::{Entry, save_all};
 
 const WRITE_LIMIT: Duration = Duration::from_secs(15);
 const LAUNCH_LIMIT: Duration = Duration::from_secs(60);
@@ -53,6 +58,38 @@ pub enum Msg {
         registration: Registration,
         /// What was made of it, once that is durable.
         reply: Reply<Result<Registered, RegisterError>>,
+    },
+    /// An admin changes a warehouse.
+    Amend {
+        /// Its name.
+        name: String,
+        /// What changes.
+        patch: PatchWarehouse,
+        /// The warehouse, once that is durable.
+        reply: Answer<WarehouseView>,
+    },
+    /// An admin deletes a warehouse.
+    Delete {
+        /// Its name.
+        name: String,
+        /// Once that is durable.
+        reply: Answer<()>,
+    },
+    /// The write of a change has ended.
+    Amended {
+        /// The row as written, or why it was not.
+        result: Result<Box<Warehouse>, String>,
+        /// For whom.
+        reply: Answer<WarehouseView>,
+    },
+    /// A row has been retired, or not.
+    Retired {
+        /// The warehouse.
+        id: WarehouseId,
+        /// What came of it.
+        result: Result<Retired, RetireError>,
+        /// For whom.
+        waiting: Waiting,
     },
     /// How to reach one warehouse.
     Find {
@@ -107,12 +144,10 @@ pub enum Msg {
     Announce,
     /// The write of a registration has ended.
     Registered {
-        /// The row as written.
-        row: Box<Warehouse>,
         /// What the registration was.
         verdict: Verdict,
-        /// Whether it was written.
-        result: Result<(), String>,
+        /// The row as written, or why it was not.
+        result: Result<Box<Warehouse>, String>,
         /// For whom.
         reply: Reply<Result<Registered, RegisterError>>,
     },
@@ -143,8 +178,15 @@ pub struct State {
     entries: BTreeMap<WarehouseId, Entry>,
     /// One write at a time, so that the later one is also written later.
     writing: bool,
-    registrations: VecDeque<(Registration, Reply<Result<Registered, RegisterError>>)>,
+    changes: VecDeque<Change>,
     unsaved: BTreeSet<WarehouseId>,
+}
+
+/// What waits for the write before it.
+enum Change {
+    Register(Registration, Reply<Result<Registered, RegisterError>>),
+    Amend(String, PatchWarehouse, Answer<WarehouseView>),
+    Delete(String, Answer<()>),
 }
 
 /// The actor.
@@ -162,7 +204,7 @@ impl Actor for Registry {
             args,
             entries: BTreeMap::new(),
             writing: false,
-            registrations: VecDeque::new(),
+            changes: VecDeque::new(),
             unsaved: BTreeSet::new(),
         };
         for row in rows {
@@ -177,7 +219,17 @@ impl Actor for Registry {
 
     async fn handle(&self, msg: Msg, state: &mut State, ctx: &mut Context<Msg>) -> Result<(), Failure> {
         match msg {
-            Msg::Register { registration, reply } => state.registrations.push_back((registration, reply)),
+            Msg::Register { registration, reply } => state.changes.push_back(Change::Register(registration, reply)),
+            Msg::Amend { name, patch, reply } => state.changes.push_back(Change::Amend(name, patch, reply)),
+            Msg::Delete { name, reply } => state.changes.push_back(Change::Delete(name, reply)),
+            Msg::Amended { result, reply } => {
+                state.writing = false;
+                state.amended(result.map(|row| *row), reply);
+            }
+            Msg::Retired { id, result, waiting } => {
+                state.writing = false;
+                state.retired(id, result, waiting, ctx)?;
+            }
             Msg::Find { id, reply } => reply.send(state.entries.get(&id).map(Entry::known)),
             Msg::List { reply } => reply.send(state.by_name().map(Entry::view).collect()),
             Msg::Syncs { reply } => reply.send(state.by_name().map(Entry::target).collect()),
@@ -192,9 +244,9 @@ impl Actor for Registry {
                 state.observe(id, WarehouseHealth::Offline, None, reason);
             }
             Msg::Announce => state.announce(),
-            Msg::Registered { row, verdict, result, reply } => {
+            Msg::Registered { verdict, result, reply } => {
                 state.writing = false;
-                state.registered(*row, verdict, result, reply, ctx);
+                state.registered(verdict, result.map(|row| *row), reply, ctx);
             }
             Msg::Saved { unsaved } => {
                 state.writing = false;
@@ -256,9 +308,13 @@ impl State {
 
     fn write_next(&mut self, ctx: &mut Context<Msg>) {
         while !self.writing
-            && let Some((registration, reply)) = self.registrations.pop_front()
+            && let Some(change) = self.changes.pop_front()
         {
-            self.register(registration, reply, ctx);
+            match change {
+                Change::Register(registration, reply) => self.register(registration, reply, ctx),
+                Change::Amend(name, patch, reply) => self.amend(&name, patch, reply, ctx),
+                Change::Delete(name, reply) => self.retire(&name, None, Waiting::Delete(reply), ctx),
+            }
         }
         if self.writing || self.unsaved.is_empty() {
             return;
@@ -272,119 +328,6 @@ impl State {
             let everything = |_: EffectError| unsaved.into_iter().collect();
             Msg::Saved { unsaved: result.unwrap_or_else(everything) }
         });
-    }
-
-    fn register(
-        &mut self,
-        registration: Registration,
-        reply: Reply<Result<Registered, RegisterError>>,
-        ctx: &mut Context<Msg>,
-    ) {
-        let now = clock::now();
-        let entry = self.entries.values().find(|entry| entry.row.name == registration.name);
-        let known = entry.map(|entry| registration::Known {
-            url: &entry.row.url,
-            internal_url: &entry.row.internal_url,
-            database_id: entry.row.database_id,
-        });
-        let verdict = registration::judge(known, &registration);
-        let row = match (entry, verdict) {
-            (Some(entry), Verdict::Stranger) => {
-                // What answers at the known address may be the stranger by now: see at once.
-                let _ = entry.subtree.monitor.tell(monitor::Msg::Poll);
-                let (known, given) = (entry.row.database_id, registration.database_id);
-                tracing::warn!(warehouse = registration.name, %known, %given, "refused a registration with another database");
-                return reply.send(Err(RegisterError::Stranger { name: registration.name, known, given }));
-            }
-            (Some(entry), Verdict::Unchanged) => {
-                if entry.row.status == WarehouseHealth::Offline {
-                    // A sign of life; whether it is well is for the monitor to see.
-                    let _ = entry.subtree.monitor.tell(monitor::Msg::Poll);
-                }
-                Warehouse { last_registered: now, ..entry.row.clone() }
-            }
-            (Some(entry), _) => Warehouse {
-                url: registration.url,
-                internal_url: registration.internal_url,
-                last_registered: now,
-                updated_at: now,
-                ..entry.row.clone()
-            },
-            (None, _) => new_row(registration, now),
-        };
-        self.writing = true;
-        let (database, saved) = (self.args.database.clone(), row.clone());
-        ctx.effect(WRITE_LIMIT, async move { save(&database, &saved).await }, move |result| {
-            let result = result.unwrap_or_else(|error: EffectError| Err(error.to_string()));
-            Msg::Registered { row: Box::new(row), verdict, result, reply }
-        });
-    }
-
-    fn registered(
-        &mut self,
-        row: Warehouse,
-        verdict: Verdict,
-        result: Result<(), String>,
-        reply: Reply<Result<Registered, RegisterError>>,
-        ctx: &mut Context<Msg>,
-    ) {
-        if let Err(reason) = result {
-            return reply.send(Err(RegisterError::Unavailable(reason)));
-        }
-        let id = row.id;
-        let status = match self.entries.get_mut(&id) {
-            // Polls may have changed the rest meanwhile.
-            Some(entry) => {
-                entry.row.url = row.url;
-                entry.row.internal_url = row.internal_url;
-                entry.row.last_registered = row.last_registered;
-                entry.row.updated_at = row.updated_at;
-                self.unsaved.insert(id);
-                entry.row.status
-            }
-            None => {
-                tracing::info!(warehouse = row.name, url = row.internal_url, "warehouse registered");
-                let entry = self.enter(row.clone());
-                let status = entry.row.status;
-                self.announce();
-                status
-            }
-        };
-        if matches!(verdict, Verdict::New | Verdict::Moved) {
-            self.launch(id, ctx);
-        }
-        let name = self.entries.get(&id).map(|entry| entry.row.name.clone()).unwrap_or_default();
-        reply.send(Ok(Registered { id, name, status }));
-    }
-
-    fn launch(&mut self, id: WarehouseId, ctx: &mut Context<Msg>) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        if entry.launching {
-            entry.launch_again = true;
-            return;
-        }
-        entry.launching = true;
-        let (subtrees, row) = (self.args.subtrees.clone(), entry.row.clone());
-        ctx.effect(LAUNCH_LIMIT, async move { subtrees.launch(&row).await }, move |result| {
-            let result = match result {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(error) => Err(error.to_string()),
-            };
-            Msg::Launched { id, result }
-        });
-    }
-
-    fn launched(&mut self, id: WarehouseId, result: Result<(), String>, ctx: &mut Context<Msg>) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        entry.launching = false;
-        let again = std::mem::take(&mut entry.launch_again);
-        if let Err(reason) = result {
-            tracing::warn!(warehouse = entry.row.name, reason, "its actors could not be launched");
-            ctx.send_after(RETRY, Msg::Launch { id });
-        } else if again {
-            self.launch(id, ctx);
-        }
     }
 }
 

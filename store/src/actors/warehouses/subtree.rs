@@ -74,7 +74,8 @@ impl Subtrees {
         let subtree = self.of(row.id);
         let wanted = Endpoint { url: row.internal_url.clone(), database_id: row.database_id };
         let child = format!("warehouse:{}", row.name);
-        if self.launched(row.id).is_some_and(|launched| launched != wanted) {
+        // What runs under the name may also be the actors of the warehouse that had it before.
+        if self.launched(row.id).is_none_or(|launched| launched != wanted) {
             self.supervisor.stop_child(&child).await;
         }
         match self.supervisor.start_child(self.spec(child, row, &subtree)).await {
@@ -87,6 +88,20 @@ impl Subtrees {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Stops the warehouse's actors; its addresses stay, for a launch that follows.
+    pub async fn stop(&self, row: &Warehouse) {
+        self.supervisor.stop_child(&format!("warehouse:{}", row.name)).await;
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = entries.get_mut(&row.id) {
+            entry.launched = None;
+        }
+    }
+
+    /// Lets go of the addresses of a warehouse whose actors are stopped.
+    pub fn forget(&self, id: WarehouseId) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
     fn launched(&self, id: WarehouseId) -> Option<Endpoint> {

@@ -62,15 +62,28 @@ pub(super) struct Entry {
     pub(super) subtree: Subtree,
     pub(super) launching: bool,
     pub(super) launch_again: bool,
+    /// Being deleted, or giving way to another database.
+    pub(super) retiring: bool,
 }
 
 impl Entry {
     pub(super) fn new(row: Warehouse, subtree: Subtree) -> Self {
-        Self { row, breaker: Breaker::Closed, reason: None, subtree, launching: false, launch_again: false }
+        Self {
+            row,
+            breaker: Breaker::Closed,
+            reason: None,
+            subtree,
+            launching: false,
+            launch_again: false,
+            retiring: false,
+        }
     }
 
     pub(super) fn is_sourceable(&self) -> bool {
-        self.row.enabled && self.row.status == WarehouseHealth::Healthy && self.breaker == Breaker::Closed
+        !self.retiring
+            && self.row.enabled
+            && self.row.status == WarehouseHealth::Healthy
+            && self.breaker == Breaker::Closed
     }
 
     /// Tells availability whether orders may be sent there.
@@ -147,6 +160,16 @@ pub(super) fn new_row(registration: Registration, now: Timestamp) -> Warehouse {
 pub(super) async fn save(database: &Database, row: &Warehouse) -> Result<(), String> {
     let db = database.ready().map_err(|failure| failure.reason().to_owned())?;
     warehouses::save(db, row).await.map_err(|error| error.to_string())
+}
+
+/// Writes the row of a warehouse that registers for the first time, or again after it was deleted.
+pub(super) async fn save_new(database: &Database, row: Warehouse) -> Result<Warehouse, String> {
+    let enter = database.transaction("register", async |txn| warehouses::enter(txn, row).await);
+    enter.await.map_err(|error| failed(&error.into()))
+}
+
+pub(super) fn failed(error: &sea_orm::DbErr) -> String {
+    error.to_string()
 }
 
 /// Writes the rows; those that could not be written are returned.

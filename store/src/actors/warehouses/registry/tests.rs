@@ -5,9 +5,11 @@ use contract::{DatabaseId, OrderId, ShipmentRequest};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use super::entry::new_row;
 use super::*;
 use crate::actors::testing::{Fake, Heard, database_id, healthy, never, now, recorder, system};
 use crate::actors::warehouses::dispatcher::Delivery;
+use crate::actors::warehouses::monitor;
 use crate::actors::warehouses::{Policy, Shared};
 use crate::client::{Connect, WarehouseApi};
 use crate::db::testing as shop;
