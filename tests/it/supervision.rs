@@ -49,8 +49,11 @@ async fn under_load_each_actor_of_the_store_panics_once() {
     let load = Load::start(&shop, 2, &books, Duration::from_millis(50));
     let client = shop.anyone();
     let book = books[0].id;
-    panic_each(&shop, &shop.store, &shop.admin(), async || {
+    let admin = shop.admin();
+    panic_each(&shop, &shop.store, &admin, async || {
         client.get(&format!("/books/{book}")).await;
+        // A change, which the audit log has to take.
+        admin.patch(&format!("/books/{book}"), json!({ "genre": "Load" })).await;
     })
     .await;
     load.accepted(20, Duration::from_secs(60)).await;
@@ -67,6 +70,7 @@ async fn under_load_each_actor_of_a_warehouse_panics_once() {
     let staff = shop.alpha.staff();
     panic_each(&shop, &shop.alpha.service, &staff, async || {
         staff.get("/inventory").await;
+        staff.patch(&format!("/inventory/{}", books[0].id), json!({ "delta": 1 })).await;
     })
     .await;
     load.accepted(20, Duration::from_secs(60)).await;
