@@ -42,6 +42,7 @@ pub struct Store {
     health_failures_to_offline: u32,
     inventory_reconciliation_interval_seconds: u64,
     order_wait_ms: u64,
+    pub orders_per_minute_per_account: u32,
     dispatch_timeout_ms: u64,
     dispatch_concurrency: usize,
     breaker_failures: u32,

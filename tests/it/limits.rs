@@ -133,3 +133,23 @@ fn memory_kib(shop: &mut Shop) -> i64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
+
+#[tokio::test]
+async fn an_account_that_orders_too_often_is_told_when_to_come_back() {
+    let slow = vec![("ORDERS_PER_MINUTE_PER_ACCOUNT", "2".to_owned())];
+    let shop = Shop::open_as(Plan { store: slow, ..Plan::default() }).await;
+    let line = shop.books[0].line(1);
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let placed = shop.order(&[line.clone()]).await;
+        placed.expect(201);
+        told.extend(placed.order());
+    }
+    let refused = shop.order(&[line.clone()]).await;
+    assert_eq!(refused.problem(429), "too-many-requests");
+    assert!((1..=30).contains(&refused.header("retry-after").parse::<u32>().unwrap()));
+    let other = shop.bob().post("/orders", json!({ "items": [line] })).await;
+    other.expect(201);
+    told.extend(other.order());
+    shop.invariants_hold(&told).await;
+}

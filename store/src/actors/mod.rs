@@ -160,6 +160,7 @@ fn fulfillment(config: &Config, addresses: &Addresses, reader: &Reader) -> Child
         sagas: sagas.clone(),
         wait: config.store.order_wait(),
         attention_after: config.store.attention_after(),
+        rate: orders::Rate::per_minute(config.store.orders_per_minute_per_account),
         mailbox_bound: config.base.mailbox_bound,
     };
     let children = vec![

@@ -22,12 +22,14 @@ use crate::domain::order::Request;
 mod confirm;
 mod place;
 mod placing;
+mod rate;
 mod remembered;
 mod sweep;
 mod waiting;
 
 pub use confirm::ConfirmError;
 pub use place::{Begun, Placed, Unplaced};
+pub use rate::Rate;
 
 use remembered::Remembered;
 use waiting::Waiting;
@@ -48,6 +50,8 @@ pub struct Args {
     pub wait: Duration,
     /// How long a shipment may stay in doubt.
     pub attention_after: Duration,
+    /// How often one account may order.
+    pub rate: Rate,
     /// The most messages that wait for one saga.
     pub mailbox_bound: usize,
 }

@@ -77,6 +77,8 @@ pub enum Unplaced {
     Busy,
     /// It was refused for a reason of ours. Nothing happened.
     Failed(String),
+    /// The account places orders faster than it may. Nothing happened; after so long it may again.
+    TooMany(Duration),
     /// The idempotency key stands for another request.
     KeyReused,
     /// The same is being placed, and too many wait for it already.
@@ -98,6 +100,7 @@ impl Unplaced {
             Self::Short(_) => "short",
             Self::Busy => "busy",
             Self::Failed(_) => "failed",
+            Self::TooMany(_) => "too_many",
             Self::KeyReused => "key_reused",
             Self::InProgress => "in_progress",
             Self::Unknown { .. } => "unknown",
@@ -110,6 +113,8 @@ pub(super) async fn place(args: Args, wish: Wish) -> Result<Begun, Unplaced> {
     if let Some(order) = known(&args, key.as_ref()).await? {
         return Ok(Begun::Known(order));
     }
+    // Whoever repeats an order that was placed is answered, however often.
+    args.rate.take(request.user).map_err(Unplaced::TooMany)?;
     let books = request.lines.iter().map(|line| line.book_id).collect();
     let ask = args.catalog.ask(ASK_WITHIN, |reply| catalog::Msg::Prices { books, reply });
     let books = ask.await.map_err(|_| Unplaced::Busy)?;

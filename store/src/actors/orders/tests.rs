@@ -173,6 +173,7 @@ async fn open(database: Database, folder: tempfile::TempDir, ship: Ship, wait: D
         sagas: sagas.clone(),
         wait,
         attention_after: SECOND * 3_600,
+        rate: Rate::per_minute(0),
         mailbox_bound: 100,
     };
     let kept = args.clone();

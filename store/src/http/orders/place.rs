@@ -59,6 +59,10 @@ fn refusal(unplaced: Unplaced) -> Problem {
         Unplaced::Busy => Problem::unavailable("Orders cannot be taken just now; nothing was ordered."),
         Unplaced::Failed(reason) => Problem::internal(reason),
         Unplaced::Unknown { order, .. } => unknown(order),
+        Unplaced::TooMany(wait) => {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            Problem::too_many_requests("This account orders too often; nothing was ordered.", seconds)
+        }
         Unplaced::KeyReused => key_reused(),
         Unplaced::InProgress => {
             let detail = "The first request with this Idempotency-Key has no answer yet, and many wait for it.";
