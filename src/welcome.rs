@@ -14,6 +14,9 @@ use store::actors::availability;
 use store::app::App;
 
 const PAGE: &str = include_str!("welcome.html");
+/// The page has its style and its script in it, and talks to nobody but this server.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
+                      frame-ancestors 'none'";
 const ASK_WITHIN: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -25,8 +28,7 @@ pub(crate) fn routes(store: &Arc<App>) -> Routes {
 
 async fn page<A: HasAuth>(_: Request<A>) -> Result<Response, Problem> {
     let html = http::HeaderValue::from_static("text/html; charset=utf-8");
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-    Ok(Response::bytes(http::StatusCode::OK, html, PAGE).header(http::header::CONTENT_SECURITY_POLICY, policy))
+    Ok(Response::bytes(http::StatusCode::OK, html, PAGE).header(http::header::CONTENT_SECURITY_POLICY, POLICY))
 }
 
 /// Waits until the store has stock to sell, then says what to open.
@@ -58,6 +60,7 @@ fn greeting(url: &str, data_dir: &std::path::Path) -> String {
   The bookstore is open: {url}
   Its data is in {}; Ctrl-C stops it.
 
+  Try every call    {url}/store/docs  {url}/warehouses/alpha/docs
   Books             {url}/store/books
   Actors, as admin  {url}/store/actors
   Warehouses        {url}/warehouses/alpha/info  {url}/warehouses/beta/info

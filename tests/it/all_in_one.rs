@@ -146,3 +146,12 @@ async fn a_second_one_on_the_same_data_says_so_and_ends() {
     let log = second.log();
     assert!(log.contains("another bookstore is running") && log.contains("BOOKSTORE_DATA_DIR"), "{log}");
 }
+
+#[tokio::test]
+async fn the_first_page_shows_the_books() {
+    let shop = Shop::open().await;
+    let page = crate::docs::read(&format!("{}/", shop.url)).await;
+    for text in ["<td>Clean Code</td>", "Nothing ordered yet.", "store/docs"] {
+        assert!(page.contains(text), "{text} is not on the page:\n{page}");
+    }
+}

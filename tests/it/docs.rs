@@ -23,7 +23,7 @@ async fn the_page_shows_the_operations_offline() {
 }
 
 /// The page as it stands once its scripts have run.
-async fn read(url: &str) -> String {
+pub async fn read(url: &str) -> String {
     let profile = tempfile::tempdir().unwrap();
     for browser in BROWSERS {
         let mut command = Command::new(browser);

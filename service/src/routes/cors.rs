@@ -7,7 +7,7 @@ use super::Response;
 const EXPOSED: HeaderValue =
     HeaderValue::from_static("Location, Link, ETag, Retry-After, x-request-id, Inventory-Version");
 const ALLOWED: HeaderValue = HeaderValue::from_static(
-    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, traceparent, x-request-id",
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, traceparent, x-request-id",
 );
 const DAY: HeaderValue = HeaderValue::from_static("86400");
 
