@@ -159,7 +159,11 @@ async fn defect_07_anyone_could_register_as_admin_or_staff() {
 
 #[tokio::test]
 async fn defect_08_passwords_leaked_were_cut_or_skipped_and_unknown_users_showed_by_the_time() {
-    let shop = Shop::open_as(Plan { store: vec![("BCRYPT_COST", "10".into())], ..Plan::default() }).await;
+    let shop = Shop::open_as(Plan {
+        store: vec![("BCRYPT_COST", "10".into()), ("LOGIN_FAILURES_PER_ACCOUNT", "100".into())],
+        ..Plan::default()
+    })
+    .await;
     let anyone = shop.anyone();
     let placed = shop.order(&[shop.books[0].line(1)]).await;
     placed.expect(201);

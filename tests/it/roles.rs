@@ -38,6 +38,8 @@ const STORE: &[(&str, &str, &str)] = &[
     ("GET", "/inventory/books/{id}", "anyone"),
     ("POST", "/inventory/reconcile", "STORE_ADMIN"),
     ("GET", "/warehouses", "STORE_ADMIN"),
+    ("PATCH", "/warehouses/{name}", "STORE_ADMIN"),
+    ("DELETE", "/warehouses/{name}", "STORE_ADMIN"),
     ("POST", "/warehouses/register", "service"),
 ];
 

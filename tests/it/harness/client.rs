@@ -107,7 +107,7 @@ impl Client {
     /// No answer holds a password's hash, a secret, or a password that was sent.
     fn keeps_secrets(&self, answer: &Answer, mut sent: Vec<String>) {
         if let Who::Account(_, password) = &self.who {
-            sent.push(password.clone());
+            sent.extend(Some(password.clone()).filter(|password| password.len() >= 8));
         }
         sent.extend([SECRET, "$2a$", "$2b$", "$2x$", "$2y$"].map(str::to_owned));
         let headers = format!("{:?}", answer.headers);
