@@ -121,12 +121,16 @@ impl<A> Request<A> {
         format!("<?{}>; rel=\"next\"", query.finish())
     }
 
-    /// The body as JSON.
+    /// The body as a JSON object.
     ///
     /// # Errors
     /// 415 when it is not said to be JSON, 400 when it is none, 422 naming the first member of a wrong type.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         self.expect_json_type()?;
+        // serde would take an array for the members in their order.
+        if self.body.bytes.trim_ascii_start().first() != Some(&b'{') && self.is_json() {
+            return Err(Problem::invalid_field(".", "must be an object"));
+        }
         let mut deserializer = serde_json::Deserializer::from_slice(&self.body.bytes);
         let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| self.explain(&error))?;
         deserializer.end().map_err(Problem::malformed)?;
@@ -188,11 +192,13 @@ impl<A> Request<A> {
         Err(Problem::unsupported_media_type("application/json"))
     }
 
+    fn is_json(&self) -> bool {
+        std::str::from_utf8(&self.body.bytes).is_ok() && serde_json::from_slice::<IgnoredAny>(&self.body.bytes).is_ok()
+    }
+
     /// JSON that does not fit names where; a body that is not JSON at all says only that, wherever the reader stopped.
     fn explain(&self, error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
-        let is_json = std::str::from_utf8(&self.body.bytes).is_ok()
-            && serde_json::from_slice::<IgnoredAny>(&self.body.bytes).is_ok();
-        if !is_json {
+        if !self.is_json() {
             let detail =
                 if self.body.bytes.is_empty() { "The body is empty.".to_owned() } else { error.inner().to_string() };
             return Problem::malformed(detail);

@@ -361,6 +361,7 @@ async fn bodies_are_checked_from_the_outside_in() {
     };
     for (body, field) in [
         ("[]".to_owned(), "."),
+        (r#" ["x", [], []]"#.to_owned(), "."),
         ("{}".to_owned(), "name"),
         (r#"{"name": null, "lines": []}"#.to_owned(), "name"),
         (r#"{"name": "x", "lines": {}}"#.to_owned(), "lines"),

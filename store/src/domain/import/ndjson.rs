@@ -60,6 +60,10 @@ struct OnlyIsbn {
 
 fn book(line: &[u8]) -> Row {
     let Ok(text) = std::str::from_utf8(line) else { return Err((None, "is not UTF-8".to_owned())) };
+    // serde would take an array for the members in their order.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err((None, "is not a JSON object".to_owned()));
+    }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let book: Result<NewBook, _> = serde_path_to_error::deserialize(&mut deserializer);
     let message = match book {

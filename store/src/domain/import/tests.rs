@@ -151,11 +151,12 @@ fn ndjson_is_one_book_a_line() {
         book(9, &"x".repeat(MAX_ROW_BYTES)),
         book(1, "One again"),
         book(11, "Last"),
+        format!("[\"{}\", \"Nameless\", \"A\", null, 5.50, null, null, null, null]", synthetic(12)),
     ];
     let (titles, faults, ended) = ndjson(file.join("\n"));
     assert_eq!((titles, ended), (vec!["One".to_owned(), "Last".to_owned()], Ok(())));
     let rows: Vec<_> = faults.iter().map(|(row, _)| *row).collect();
-    assert_eq!(rows, [3, 4, 5, 6, 7, 8, 9, 10]);
+    assert_eq!(rows, [3, 4, 5, 6, 7, 8, 9, 10, 12]);
     assert!(
         faults[3].1.starts_with("price: expected an amount") && faults[4].1.starts_with("author: invalid type"),
         "{faults:?}"
