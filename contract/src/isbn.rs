@@ -1,23 +1,26 @@
 //! International Standard Book Numbers, by the ISBN Users' Manual: ISBN-10 and ISBN-13, told apart by length, proved by a check digit.
 
-/// The number without its hyphens and spaces, or `None` when it is not a valid ISBN-10 or ISBN-13.
+/// The ISBN-13 without hyphens and spaces, or `None` for what is neither a valid ISBN-10 nor ISBN-13. A book that has both is one
+/// book, so that an ISBN-10 is taken for the ISBN-13 that it stands for.
 pub fn normalize(text: &str) -> Option<String> {
     if text.len() > 32 {
         return None;
     }
     let number: String = text.chars().filter(|&c| c != '-' && c != ' ').map(|c| c.to_ascii_uppercase()).collect();
-    let valid = match number.len() {
-        10 => is_isbn10(&number),
-        13 => (number.starts_with("978") || number.starts_with("979")) && is_isbn13(&number),
-        _ => false,
-    };
-    valid.then_some(number)
+    match number.len() {
+        10 if is_isbn10(&number) => Some(with_check_digit(format!("978{}", &number[..9]))),
+        13 if (number.starts_with("978") || number.starts_with("979")) && is_isbn13(&number) => Some(number),
+        _ => None,
+    }
 }
 
 /// The ISBN-13 with the given serial after the prefix 978: for catalogues made up by tests and benchmarks. Only the last nine digits of
 /// `serial` count.
 pub fn synthetic(serial: u64) -> String {
-    let first_twelve = format!("978{:09}", serial % 1_000_000_000);
+    with_check_digit(format!("978{:09}", serial % 1_000_000_000))
+}
+
+fn with_check_digit(first_twelve: String) -> String {
     let check = (10 - weighted_sum(&first_twelve) % 10) % 10;
     format!("{first_twelve}{check}")
 }
@@ -51,8 +54,8 @@ mod tests {
     fn takes_both_lengths_with_hyphens() {
         for (text, number) in [
             ("978-0-13-235088-4", "9780132350884"),
-            ("0132350882", "0132350882"),
-            ("0-8044-2957-x", "080442957X"),
+            ("0132350882", "9780132350884"),
+            ("0-8044-2957-x", "9780804429573"),
             ("978 0441172719", "9780441172719"),
         ] {
             assert_eq!(normalize(text).as_deref(), Some(number), "{text}");

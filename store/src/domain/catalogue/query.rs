@@ -139,6 +139,8 @@ impl Word {
         let text = fold(text);
         let isbn: String = text.chars().filter(|&c| c != '-').map(|c| c.to_ascii_uppercase()).collect();
         let is_isbn = !isbn.is_empty() && isbn.bytes().all(|byte| byte.is_ascii_digit() || byte == b'X');
+        // Books are kept under ISBN-13.
+        let isbn = contract::isbn::normalize(&isbn).unwrap_or(isbn);
         Self { text, isbn: is_isbn.then_some(isbn) }
     }
 
