@@ -8,6 +8,13 @@ const MAX_BODY_BYTES: usize = 4_096;
 const HIDDEN: [&str; 5] = ["password", "passwd", "secret", "token", "authorization"];
 const REDACTED: &str = "[redacted]";
 
+/// What is kept of a body about an account: of these the rest is mostly passwords, under whatever name.
+pub(super) fn of_account(body: &[u8]) -> Option<String> {
+    let Value::Object(mut members) = serde_json::from_slice(body).ok()? else { return None };
+    members.retain(|name, value| matches!(name.as_str(), "email" | "role") && value.is_string());
+    Some(cut(&Value::Object(members).to_string(), MAX_BODY_BYTES))
+}
+
 /// The body as JSON text without what nobody may read there, cut to 4 KiB. None for one that is no JSON object: without
 /// names, nobody knows what it holds.
 pub(super) fn redacted(body: &[u8]) -> Option<String> {
@@ -56,6 +63,13 @@ mod tests {
         assert!(!kept.contains("p4ss") && !kept.contains("4711"), "{kept}");
         assert!(kept.contains("a@b.c") && kept.contains("\"quantity\":3"), "{kept}");
         assert_eq!(kept.matches(REDACTED).count(), 4);
+    }
+
+    #[test]
+    fn of_accounts_only_address_and_role_are_kept() {
+        let body = br#"{"email": "a@b.c", "role": {"x": "p4ss"}, "pass": "p4ss", "password": "p4ss"}"#;
+        assert_eq!(of_account(body).as_deref(), Some(r#"{"email":"a@b.c"}"#));
+        assert_eq!(of_account(b"[\"p4ss\"]"), None);
     }
 
     #[test]

@@ -88,6 +88,7 @@ pub(crate) async fn requested<A>(
     if !is_noted(&request.caller, &request.method) {
         return Ok(None);
     }
+    let whole = request.whole_body();
     let requested = Entry(AuditEntry {
         id: Uuid::now_v7(),
         request_id: request.trace.request_id().to_owned(),
@@ -100,7 +101,7 @@ pub(crate) async fn requested<A>(
         method: request.method.to_string(),
         route: route.to_owned(),
         path: body::cut(path, MAX_PATH_BYTES),
-        body: body::redacted(request.whole_body()),
+        body: if route.starts_with("/auth/") { body::of_account(whole) } else { body::redacted(whole) },
         status: None,
     });
     audit.write(requested.clone()).await?;
