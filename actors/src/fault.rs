@@ -3,7 +3,8 @@
 //! The environment variable `FAULTS_FILE` names a file that is read every 20 ms, with a line `name=action` for each
 //! fault. Actions are those of the `fail` crate (`1*panic`, `sleep(50)`, `3*off->1*panic->off`), and of ours:
 //! `return(abort)` ends the process as a kill would, `return(hang)` never comes back, `return(panic)` panics without
-//! holding a lock of the registry. A line that goes away is switched off; one that stays keeps its count.
+//! holding a lock of the registry. A line that goes away is switched off; one that stays keeps its count. What was read
+//! is written beside the file, as `.seen`, so that a test can tell when its faults are set.
 
 /// Whether points do anything in this build.
 pub const ENABLED: bool = cfg!(feature = "failpoints");
@@ -41,20 +42,23 @@ mod enabled {
         static WATCH: Once = Once::new();
         WATCH.call_once(|| {
             let Ok(path) = std::env::var("FAULTS_FILE") else { return };
-            let mut known = HashMap::new();
-            follow(&path, &mut known);
+            let (mut known, mut seen) = (HashMap::new(), None);
+            follow(&path, &mut known, &mut seen);
             #[allow(clippy::disallowed_methods, reason = "a thread of its own, which holds up nobody")]
             std::thread::spawn(move || {
                 loop {
                     std::thread::sleep(POLL);
-                    follow(&path, &mut known);
+                    follow(&path, &mut known, &mut seen);
                 }
             });
         });
     }
 
-    fn follow(path: &str, known: &mut HashMap<String, String>) {
+    fn follow(path: &str, known: &mut HashMap<String, String>, seen: &mut Option<String>) {
         let text = std::fs::read_to_string(path).unwrap_or_default();
+        if seen.as_ref() == Some(&text) {
+            return;
+        }
         let wanted: HashMap<String, String> = text
             .lines()
             .filter_map(|line| line.split_once('='))
@@ -71,5 +75,7 @@ mod enabled {
             }
         }
         *known = wanted;
+        let _ = std::fs::write(format!("{path}.seen"), &text);
+        *seen = Some(text);
     }
 }

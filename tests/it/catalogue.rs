@@ -87,10 +87,10 @@ async fn ten_thousand_books_are_imported_found_and_walked_through_while_books_ar
     let writer = tokio::spawn(write_until(admin.clone(), Arc::clone(&done)));
     for sort in ["id", "-id", "title", "-price", "publishedYear", "-createdAt", "author"] {
         let books = walk(&anyone, &format!("sort={sort}&limit=1000")).await;
+        // Of those that stay as they are: one whose price or title changes may be met at both places.
         let seen = times_seen(&books);
-        assert!(seen.values().all(|times| *times == 1), "{sort}: a book twice");
-        let missing: Vec<_> = (1..=BOOKS).map(isbn).filter(|isbn| !seen.contains_key(isbn.as_str())).collect();
-        assert!(missing.is_empty(), "{sort}: {missing:?}");
+        let not_once: Vec<_> = (1..=BOOKS).map(isbn).filter(|isbn| seen.get(isbn.as_str()) != Some(&1)).collect();
+        assert!(not_once.is_empty(), "{sort}: {not_once:?}");
     }
     let poetry = walk(&anyone, "genre=poetry&query=volume&limit=500&sort=-title").await;
     let expected = (1..=BOOKS).filter(|n| n % 3 == 1).count();

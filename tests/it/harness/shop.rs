@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kit::process::{Spec, built};
 use kit::{Cluster, Database, Port, Process, Proxy};
@@ -15,6 +15,8 @@ use super::client::SECRET;
 use super::{Allowed, Answer, Client, SOON, Sql, Uuid, Value, invariants, json};
 
 const BUILD: &str = "cargo build --workspace --bins --tests --features failpoints";
+/// How long a process that runs may take to read its faults; it looks every 20 ms.
+const FAULTS_WITHIN: Duration = Duration::from_millis(500);
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A book of the catalogue.
@@ -113,11 +115,19 @@ impl Service {
         assert!(status.success(), "it ended with {status}:\n{}", self.process().log());
     }
 
-    /// Sets the faults of its process, replacing former ones: lines of `point=action`. Nothing for none.
+    /// Sets the faults of its process, replacing former ones: lines of `point=action`. Nothing for none. They are set when this
+    /// returns, where the process runs; one that hangs or is gone is given a moment.
+    #[allow(clippy::disallowed_methods, reason = "a few milliseconds, in which nothing else of the test happens")]
     pub fn faults(&self, lines: &str) {
         let beside = self.faults.with_extension("new");
         fs::write(&beside, lines).unwrap();
         fs::rename(beside, &self.faults).unwrap();
+        let seen = PathBuf::from(format!("{}.seen", self.faults.display()));
+        let began = Instant::now();
+        let is_seen = || fs::read_to_string(&seen).is_ok_and(|seen| seen == lines);
+        while self.process.is_some() && !is_seen() && began.elapsed() < FAULTS_WITHIN {
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 }
 
