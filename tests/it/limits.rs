@@ -141,11 +141,11 @@ async fn an_account_that_orders_too_often_is_told_when_to_come_back() {
     let line = shop.books[0].line(1);
     let mut told = Vec::new();
     for _ in 0..2 {
-        let placed = shop.order(&[line.clone()]).await;
+        let placed = shop.order(std::slice::from_ref(&line)).await;
         placed.expect(201);
         told.extend(placed.order());
     }
-    let refused = shop.order(&[line.clone()]).await;
+    let refused = shop.order(std::slice::from_ref(&line)).await;
     assert_eq!(refused.problem(429), "too-many-requests");
     assert!((1..=30).contains(&refused.header("retry-after").parse::<u32>().unwrap()));
     let other = shop.bob().post("/orders", json!({ "items": [line] })).await;
