@@ -263,6 +263,10 @@ fn response<A>(route: &Route<A>, answers: &[Answer]) -> utoipa::openapi::Respons
             Content::Nothing => response,
             Content::Problem => response.content(PROBLEM_JSON, of(Ref::from_schema_name("Problem").into())),
             Content::Json(schema) => response.content("application/json", of((**schema).clone())),
+            // A schema here would be taken for that of each event.
+            Content::Media(media_type @ "text/event-stream") => {
+                response.content(*media_type, ContentBuilder::new().build())
+            }
             Content::Media(media_type) => {
                 response.content(*media_type, of(ObjectBuilder::new().schema_type(Type::String).into()))
             }
