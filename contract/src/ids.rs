@@ -80,6 +80,8 @@ ids! {
     WarehouseId;
     /// One instruction to ship: the key that makes repeating it harmless.
     ShipmentId;
+    /// Copies of a shipment that come back: the key that makes repeating it harmless.
+    ReturnId;
     /// A line of a warehouse's shipment log.
     ShipmentLogId;
     /// An entry of a warehouse's ledger.

@@ -13,6 +13,7 @@ pub mod isbn;
 mod money;
 mod order;
 pub mod problem;
+mod reservation;
 mod shipment;
 mod status;
 pub mod time;
@@ -22,7 +23,8 @@ pub use account::{ChangePassword, LoggedIn, Login, RegisterUser, User};
 pub use audit::AuditEntry;
 pub use book::{Book, BookAvailability, BookPatch, ImportFault, ImportReport, NewBook};
 pub use ids::{
-    BookId, DatabaseId, MalformedId, MovementId, OrderId, OrderItemId, ShipmentId, ShipmentLogId, UserId, WarehouseId,
+    BookId, DatabaseId, MalformedId, MovementId, OrderId, OrderItemId, ReturnId, ShipmentId, ShipmentLogId, UserId,
+    WarehouseId,
 };
 pub use inventory::{AdjustStock, InventoryItem, Movement, SetStock, StockRow};
 pub use money::{MalformedMoney, Money};
@@ -30,9 +32,11 @@ pub use order::{
     Confirmation, Confirmed, Order, OrderEvent, OrderItem, OrderLine, Payment, PaymentRequest, PlaceOrder, Shipment,
 };
 pub use problem::{FieldError, Problem};
+pub use reservation::{Reservation, ReservationEntry, ReservationRequest, ReturnReceipt, ReturnRequest, ShipmentCall};
 pub use shipment::{ShipmentLine, ShipmentLogEntry, ShipmentReceipt, ShipmentRequest, Shortfall, VoidReceipt};
 pub use status::{
-    AuditPhase, Breaker, MovementKind, OrderStatus, PaymentStatus, Role, ShipmentStatus, UnknownName, WarehouseHealth,
+    AuditPhase, Breaker, MovementKind, OrderStatus, PaymentStatus, ReservationStatus, Role, ShipmentStatus,
+    UnknownName, WarehouseHealth,
 };
 pub use time::Timestamp;
 pub use warehouse::{
@@ -51,3 +55,6 @@ pub const MAX_LINES: usize = 100;
 
 /// The most copies of one book that a warehouse can hold. Far above any real shelf, far below where sums over a catalogue overflow.
 pub const MAX_STOCK: i64 = 1_000_000_000;
+
+/// The longest that a reservation is held without being confirmed: a day.
+pub const MAX_HOLD_SECONDS: u32 = 86_400;

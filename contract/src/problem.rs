@@ -14,6 +14,8 @@ pub const SHIPMENT_MISMATCH: &str = "urn:bookstore:problem:shipment-mismatch";
 pub const VOIDED: &str = "urn:bookstore:problem:voided";
 /// A shipment that cannot be voided, since it has left; `shipment` is the answer it was given.
 pub const ALREADY_SHIPPED: &str = "urn:bookstore:problem:already-shipped";
+/// Copies that cannot come back, since the shipment did not take them or they are back already; `shortfalls` says which.
+pub const NOT_SHIPPED: &str = "urn:bookstore:problem:not-shipped";
 /// The database is not the one that the caller believes it talks to.
 pub const WAREHOUSE_IDENTITY: &str = "urn:bookstore:problem:warehouse-identity";
 /// A confirmation of an order that the store does not know, or never instructed this warehouse to ship.

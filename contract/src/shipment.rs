@@ -56,7 +56,7 @@ pub struct ShipmentReceipt {
     pub database_id: DatabaseId,
 }
 
-/// Answer of `POST /shipments/:id/void`: it will never leave.
+/// Answer of `POST /shipments/:id/void` and `DELETE /reservations/:id`: it will never leave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VoidReceipt {
@@ -64,6 +64,9 @@ pub struct VoidReceipt {
     pub shipment_id: ShipmentId,
     /// Always true.
     pub voided: bool,
+    /// The rows of the books that are no more set aside for it; empty where none were.
+    #[serde(default)]
+    pub stock: Vec<StockRow>,
     /// The database that holds it.
     pub database_id: DatabaseId,
 }

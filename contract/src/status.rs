@@ -131,6 +131,20 @@ names! {
         Voided = "VOIDED",
     }
 
+    /// Where copies that a warehouse has set aside stand.
+    ReservationStatus {
+        /// Set aside until it expires.
+        Held = "HELD",
+        /// Set aside until it is shipped or released.
+        Confirmed = "CONFIRMED",
+        /// It has left.
+        Shipped = "SHIPPED",
+        /// Given up by the store.
+        Released = "RELEASED",
+        /// Given up because its time was over.
+        Expired = "EXPIRED",
+    }
+
     /// What a warehouse's ledger calls a movement.
     MovementKind {
         /// Copies came in.

@@ -97,7 +97,9 @@ pub(super) async fn void(request: Request<App>) -> Result<Response, Problem> {
     let Answered { answer, database_id } =
         ask_stock(&request.app, |reply| stock::Msg::Void { shipment_id, reply }).await?;
     match answer {
-        Answer::Decided(Outcome::Voided) => Ok(Response::ok(&VoidReceipt { shipment_id, voided: true, database_id })),
+        Answer::Decided(Outcome::Voided) => {
+            Ok(Response::ok(&VoidReceipt { shipment_id, voided: true, stock: Vec::new(), database_id }))
+        }
         Answer::AlreadyShipped(receipt) => {
             let detail = "This shipment has left and cannot be voided.";
             let refusal = Problem::conflict(problem::ALREADY_SHIPPED, "Already shipped", detail);
