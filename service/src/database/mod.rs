@@ -3,6 +3,7 @@
 //! The handle is made before the tree, unconnected. [`Database::child`], the first child of every service's tree, connects, takes
 //! the lock that keeps a second process out, brings the schema up to date, and from then on says whether it is ready.
 
+pub mod bulk;
 mod connect;
 mod error;
 mod keeper;

@@ -1,7 +1,8 @@
 //! All SQL of the store. One set of entities and queries serves PostgreSQL and SQLite; where they must differ, one function here does.
 
+pub use service::database::bulk;
+
 pub mod books;
-pub mod bulk;
 pub mod history;
 pub mod idempotency;
 pub mod inventory_cache;
