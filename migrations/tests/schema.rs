@@ -98,6 +98,8 @@ async fn a_warehouse_goes_up_and_down() {
             "outbox",
             "warehouse_state",
             "audit_log",
+            "reservations",
+            "returns",
         ];
         up_down_up::<warehouse::Migrator>(&db, &tables).await;
     })
@@ -142,6 +144,37 @@ async fn r16_stock_stays_within_its_bounds_and_the_state_is_one_row() {
         let sql = "SELECT version FROM warehouse_state";
         let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap();
         assert_eq!(rows.iter().map(|row| row.try_get("", "version").unwrap()).collect::<Vec<i64>>(), [1]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reservation_has_a_status_that_there_is_and_expires_only_while_it_is_held() {
+    on_every_database(async |db| {
+        warehouse::Migrator::up(&db, None).await.unwrap();
+        let insert = |status: &str, expires: &str| {
+            format!(
+                "INSERT INTO reservations (shipment_id, order_id, items_hash, items, status, expires_at, created_at, updated_at)
+                 VALUES ({ID}, {ID}, 'x', '[]', '{status}', {expires}, {TIME}, {TIME})"
+            )
+        };
+        expect(
+            &db,
+            &[
+                (false, &insert("kept", TIME)),
+                (false, &insert("held", "NULL")),
+                (false, &insert("confirmed", TIME)),
+                (true, &insert("held", TIME)),
+                (false, &insert("held", TIME)),
+                (false, "UPDATE reservations SET status = 'confirmed'"),
+                (true, "UPDATE reservations SET status = 'confirmed', expires_at = NULL"),
+                (false, "UPDATE reservations SET status = 'held'"),
+                (true, "UPDATE reservations SET status = 'shipped'"),
+                (true, "UPDATE reservations SET status = 'released'"),
+                (true, &format!("UPDATE reservations SET status = 'expired', expires_at = {TIME}")),
+            ],
+        )
+        .await;
     })
     .await;
 }
