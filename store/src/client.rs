@@ -5,15 +5,19 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contract::{INVENTORY_VERSION_HEADER, Problem, ShipmentRequest, StockRow, WarehouseHealthReport};
+use contract::{
+    INVENTORY_VERSION_HEADER, MAX_HOLD_SECONDS, Problem, ReservationRequest, ReturnRequest, ShipmentCall,
+    ShipmentRequest, StockRow, WarehouseHealthReport,
+};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use reqwest::{Response, StatusCode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use service::config::Secret;
 use service::routes::Trace;
 
-use crate::domain::delivery::{self, Delivery};
+use crate::domain::delivery::{self, Action, Call, Delivery};
 use crate::domain::pull::Snapshot;
 
 /// The largest inventory that is read: some 200,000 books.
@@ -50,8 +54,8 @@ pub trait WarehouseApi: Send + Sync + 'static {
     fn health(&self) -> BoxFuture<'static, Result<WarehouseHealthReport, CallError>>;
     /// `GET /inventory`: all of it at one version.
     fn inventory(&self) -> BoxFuture<'static, Result<Snapshot, CallError>>;
-    /// `POST /shipments`, for the sake of a client's request where it is known.
-    fn ship(&self, request: &ShipmentRequest, trace: Option<&Trace>) -> BoxFuture<'static, Delivery>;
+    /// Asks about a shipment, for the sake of a client's request where it is known.
+    fn call(&self, call: &Call, trace: Option<&Trace>) -> BoxFuture<'static, Delivery>;
 }
 
 /// Makes the client of the warehouse at an internal URL.
@@ -85,6 +89,35 @@ impl HttpWarehouse {
     fn get(&self, path: &str) -> reqwest::RequestBuilder {
         self.client.get(format!("{}{path}", self.base)).bearer_auth(self.secret.expose())
     }
+
+    fn post(&self, path: &str, body: &impl Serialize) -> reqwest::RequestBuilder {
+        self.client.post(format!("{}{path}", self.base)).bearer_auth(self.secret.expose()).json(body)
+    }
+
+    fn request(&self, call: &Call) -> reqwest::RequestBuilder {
+        let (order_id, shipment_id, database_id) = (call.order, call.shipment, Some(call.database_id));
+        let meant = ShipmentCall { database_id };
+        match &call.action {
+            Action::Ship { lines } => {
+                let (shipment_id, items) = (Some(shipment_id), lines.clone());
+                self.post("/shipments", &ShipmentRequest { order_id, shipment_id, database_id, items })
+            }
+            Action::Reserve { lines, hold } => {
+                let expires_in_seconds = hold_seconds(*hold);
+                let items = lines.clone();
+                let body = ReservationRequest { order_id, shipment_id, database_id, items, expires_in_seconds };
+                self.post("/reservations", &body)
+            }
+            Action::Confirm => self.post(&format!("/reservations/{shipment_id}/confirm"), &meant),
+            Action::ShipHeld => self.post(&format!("/reservations/{shipment_id}/ship"), &meant),
+            Action::Void => self.post(&format!("/shipments/{shipment_id}/void"), &meant),
+            Action::Restock { return_id, lines } => {
+                let (return_id, items) = (*return_id, lines.clone());
+                let body = ReturnRequest { return_id, order_id, shipment_id, database_id, items, reason: None };
+                self.post("/returns", &body)
+            }
+        }
+    }
 }
 
 impl WarehouseApi for HttpWarehouse {
@@ -112,30 +145,48 @@ impl WarehouseApi for HttpWarehouse {
         .boxed()
     }
 
-    fn ship(&self, request: &ShipmentRequest, trace: Option<&Trace>) -> BoxFuture<'static, Delivery> {
-        let url = format!("{}/shipments", self.base);
-        let mut call = self.client.post(url).bearer_auth(self.secret.expose()).json(request);
+    fn call(&self, call: &Call, trace: Option<&Trace>) -> BoxFuture<'static, Delivery> {
+        let mut request = self.request(call);
         if let Some(trace) = trace {
-            call = call.headers(trace.headers());
+            request = request.headers(trace.headers());
         }
-        let request = request.clone();
+        let call = call.clone();
         async move {
-            ::actors::fault::point("call:ship").await;
-            let response = match call.send().await {
-                Ok(response) => response,
-                // Certain only where there never was a connection to write to, or nothing to write (R1).
-                Err(error) if error.is_connect() || error.is_builder() => {
-                    return Delivery::NeverSent { reason: causes(&error) };
-                }
-                Err(error) => return Delivery::Unknown { reason: causes(&error) },
-            };
-            let status = response.status().as_u16();
-            match read(response, ANSWER_LIMIT).await {
-                Ok(body) => delivery::classify(&request, status, &body),
-                Err(error) => Delivery::Unknown { reason: error.to_string() },
-            }
+            fault("call", &call.action).await;
+            let delivery = send(request, &call).await;
+            fault("answered", &call.action).await;
+            delivery
         }
         .boxed()
+    }
+}
+
+/// Whole seconds, rounded up, within what a warehouse takes.
+fn hold_seconds(hold: Duration) -> u32 {
+    let seconds = hold.as_secs().saturating_add(u64::from(hold.subsec_nanos() > 0));
+    u32::try_from(seconds).unwrap_or(MAX_HOLD_SECONDS).clamp(1, MAX_HOLD_SECONDS)
+}
+
+async fn send(request: reqwest::RequestBuilder, call: &Call) -> Delivery {
+    let response = match request.send().await {
+        Ok(response) => response,
+        // Certain only where there never was a connection to write to, or nothing to write (R1).
+        Err(error) if error.is_connect() || error.is_builder() => {
+            return Delivery::NeverSent { reason: causes(&error) };
+        }
+        Err(error) => return Delivery::Unknown { reason: causes(&error) },
+    };
+    let status = response.status().as_u16();
+    match read(response, ANSWER_LIMIT).await {
+        Ok(body) => delivery::classify(call, status, &body),
+        Err(error) => Delivery::Unknown { reason: error.to_string() },
+    }
+}
+
+/// A fault point of the action, like `call:ship`.
+async fn fault(when: &str, action: &Action) {
+    if ::actors::fault::ENABLED {
+        ::actors::fault::point(&format!("{when}:{}", action.name())).await;
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::actors::{Actor, Address, AskError, BatchError, Context, EffectError, Failure, Reply, fault};
-use contract::{Order, OrderId, ShipmentId, ShipmentRequest, Shortfall, StockRow, Timestamp, WarehouseId};
+use contract::{Order, OrderId, ShipmentId, Shortfall, StockRow, Timestamp, WarehouseId};
 use service::clock;
 use service::queries::Reader;
 use service::routes::Trace;
@@ -21,7 +21,7 @@ use super::warehouses::{dispatcher, registry};
 use super::{availability, orders};
 use crate::db;
 use crate::db::journal::Advanced;
-use crate::domain::delivery::Delivery;
+use crate::domain::delivery::{Action, Call, Delivery};
 use crate::domain::order::{self, Change};
 use crate::domain::saga::{Command, Event, Policy, Saga, Stage, Step, Transition};
 use crate::domain::sourcing::Line;
@@ -330,9 +330,9 @@ impl State {
                 }
                 Err(error) => return Delivery::NeverSent { reason: format!("registry: {error}") },
             };
-            let database_id = Some(known.database_id);
-            let request = ShipmentRequest { order_id, shipment_id: Some(shipment), database_id, items };
-            let ask = known.dispatcher.ask(SHIP_WITHIN, |reply| dispatcher::Msg::Ship { request, trace, reply });
+            let action = Action::Ship { lines: items };
+            let call = Call { order: order_id, shipment, database_id: known.database_id, action };
+            let ask = known.dispatcher.ask(SHIP_WITHIN, |reply| dispatcher::Msg::Call { call, trace, reply });
             match ask.await {
                 Ok(delivery) => delivery,
                 Err(AskError::Refused) => Delivery::NeverSent { reason: "the dispatcher is down or full".to_owned() },

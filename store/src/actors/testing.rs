@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ::actors::{Actor, Address, ChildSpec, Context, Failure, Message, System};
-use contract::{DatabaseId, ShipmentReceipt, ShipmentRequest, WarehouseHealthReport};
+use contract::{DatabaseId, OrderId, ShipmentId, ShipmentReceipt, WarehouseHealthReport};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, pending, ready};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::client::{CallError, WarehouseApi};
 use crate::db::testing::at;
-use crate::domain::delivery::Delivery;
+use crate::domain::delivery::{Action, Call, Delivery};
 use crate::domain::pull::Snapshot;
 
 /// The database of a well-behaved [`Fake`].
@@ -110,7 +110,7 @@ pub(crate) struct Fake {
     pub(crate) ship: Script<Option<Delivery>>,
     pub(crate) polls: AtomicUsize,
     pub(crate) pulls: AtomicUsize,
-    pub(crate) shipped: Mutex<Vec<ShipmentRequest>>,
+    pub(crate) shipped: Mutex<Vec<Call>>,
 }
 
 impl Default for Fake {
@@ -147,11 +147,11 @@ impl WarehouseApi for Fake {
         (self.inventory)(self.pulls.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn ship(&self, request: &ShipmentRequest, _: Option<&Trace>) -> BoxFuture<'static, Delivery> {
+    fn call(&self, call: &Call, _: Option<&Trace>) -> BoxFuture<'static, Delivery> {
         let mut shipped = self.shipped.lock().expect("no panic");
         let answer = (self.ship)(shipped.len());
-        shipped.push(request.clone());
-        let receipt = Delivery::Shipped(receipt(request));
+        shipped.push(call.clone());
+        let receipt = Delivery::Shipped(receipt(call));
         async move { answer.await.unwrap_or(receipt) }.boxed()
     }
 }
@@ -166,11 +166,17 @@ pub(crate) fn away<T>() -> Result<T, CallError> {
     Err(CallError::Unreachable("refused".to_owned()))
 }
 
-/// The answer that this request gets.
-pub(crate) fn receipt(request: &ShipmentRequest) -> ShipmentReceipt {
+/// A call to ship something.
+pub(crate) fn to_ship() -> Call {
+    let (order, shipment) = (OrderId::new(), ShipmentId::new());
+    Call { order, shipment, database_id: database_id(), action: Action::Ship { lines: vec![] } }
+}
+
+/// The answer that this call gets.
+pub(crate) fn receipt(call: &Call) -> ShipmentReceipt {
     ShipmentReceipt {
-        order_id: request.order_id,
-        shipment_id: request.shipment_id.unwrap_or_else(|| request.order_id.into()),
+        order_id: call.order,
+        shipment_id: call.shipment,
         warehouse_name: "alpha".to_owned(),
         shipped: true,
         shipped_at: at(0),

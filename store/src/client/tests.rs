@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use contract::{DatabaseId, OrderId, ShipmentId, problem};
+use contract::{DatabaseId, OrderId, ReturnId, ShipmentId, ShipmentLine, problem};
 use futures_util::future::join_all;
 use http::HeaderMap;
 use serde_json::{Value, json};
@@ -60,19 +60,28 @@ fn api(url: &str) -> Arc<dyn WarehouseApi> {
     connector(Secret::new("s3cret"), SECOND, 4).unwrap()(url)
 }
 
-fn request() -> ShipmentRequest {
-    ShipmentRequest {
-        order_id: OrderId(Uuid::from_u128(1)),
-        shipment_id: Some(ShipmentId(Uuid::from_u128(2))),
-        database_id: Some(DatabaseId(Uuid::from_u128(3))),
-        items: vec![],
+fn call(action: Action) -> Call {
+    Call {
+        order: OrderId(Uuid::from_u128(1)),
+        shipment: ShipmentId(Uuid::from_u128(2)),
+        database_id: DatabaseId(Uuid::from_u128(3)),
+        action,
     }
 }
 
+fn lines() -> Vec<ShipmentLine> {
+    vec![ShipmentLine { book_id: book_id(1), isbn: "x".to_owned(), quantity: 2 }]
+}
+
+fn to_ship() -> Call {
+    call(Action::Ship { lines: lines() })
+}
+
 fn receipt() -> Value {
+    let Call { order, shipment, database_id, .. } = to_ship();
     json!({
-        "orderId": request().order_id, "shipmentId": request().shipment_id, "warehouseName": "alpha", "shipped": true,
-        "shippedAt": "2026-11-22T10:00:00.000Z", "databaseId": request().database_id,
+        "orderId": order, "shipmentId": shipment, "warehouseName": "alpha", "shipped": true,
+        "shippedAt": "2026-11-22T10:00:00.000Z", "databaseId": database_id,
         "stock": [{ "bookId": book_id(1), "quantity": 4, "reserved": 1, "version": 9 }],
     })
 }
@@ -81,7 +90,7 @@ fn receipt() -> Value {
 async fn ships_with_the_secret_and_the_request_id_and_reads_the_receipt() {
     let (url, mut requests) = server(http(200, "", &receipt().to_string())).await;
     let trace = Trace::of(&HeaderMap::from_iter([("x-request-id".parse().unwrap(), "of-a-client".parse().unwrap())]));
-    let Delivery::Shipped(shipped) = api(&url).ship(&request(), Some(&trace)).await else { panic!("not shipped") };
+    let Delivery::Shipped(shipped) = api(&url).call(&to_ship(), Some(&trace)).await else { panic!("not shipped") };
     assert_eq!((shipped.stock[0].available(), shipped.stock[0].version), (3, 9));
     let sent = requests.recv().await.unwrap();
     assert!(sent.starts_with("POST /warehouses/alpha/shipments HTTP/1.1\r\n"), "{sent}");
@@ -91,13 +100,50 @@ async fn ships_with_the_secret_and_the_request_id_and_reads_the_receipt() {
     {
         assert!(sent.contains(header), "{sent}");
     }
-    assert_eq!(serde_json::from_str::<ShipmentRequest>(sent.split_once("\r\n\r\n").unwrap().1).unwrap(), request());
+}
+
+#[tokio::test]
+async fn each_action_has_its_path_and_names_the_database_that_is_meant() {
+    let Call { order, shipment, database_id, .. } = to_ship();
+    let (return_id, items) = (ReturnId(Uuid::from_u128(4)), json!(lines()));
+    let meant = json!({ "databaseId": database_id });
+    let with = |more: Value| {
+        let mut body = json!({ "orderId": order, "shipmentId": shipment, "databaseId": database_id, "items": items });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let reserve = |hold| Action::Reserve { lines: lines(), hold };
+    let reserved = |seconds: u32| with(json!({ "expiresInSeconds": seconds }));
+    let restock = Action::Restock { return_id, lines: lines() };
+    let table = [
+        (Action::Ship { lines: lines() }, "shipments".to_owned(), with(json!({}))),
+        (reserve(Duration::from_millis(60_001)), "reservations".to_owned(), reserved(61)),
+        (reserve(Duration::ZERO), "reservations".to_owned(), reserved(1)),
+        (reserve(Duration::MAX), "reservations".to_owned(), reserved(MAX_HOLD_SECONDS)),
+        (Action::Confirm, format!("reservations/{shipment}/confirm"), meant.clone()),
+        (Action::ShipHeld, format!("reservations/{shipment}/ship"), meant.clone()),
+        (Action::Void, format!("shipments/{shipment}/void"), meant),
+        (restock, "returns".to_owned(), with(json!({ "returnId": return_id }))),
+    ];
+    let already = json!({
+        "type": problem::ALREADY_SHIPPED, "title": "", "status": 409, "databaseId": database_id, "shipment": receipt(),
+    });
+    let (url, mut requests) = server(http(409, "", &already.to_string())).await;
+    for (action, path, body) in table {
+        let delivery = api(&url).call(&call(action.clone()), None).await;
+        let expected = if matches!(action, Action::Restock { .. }) { "unknown" } else { "shipped" };
+        assert_eq!(delivery.name(), expected, "{}", action.name());
+        let sent = requests.recv().await.unwrap();
+        assert!(sent.starts_with(&format!("POST /warehouses/alpha/{path} HTTP/1.1\r\n")), "{sent}");
+        assert!(sent.contains("authorization: Bearer s3cret\r\n"), "{sent}");
+        assert_eq!(serde_json::from_str::<Value>(sent.split_once("\r\n\r\n").unwrap().1).unwrap(), body);
+    }
 }
 
 #[tokio::test]
 async fn r01_whatever_reached_the_warehouse_is_unknown_unless_it_answers() {
     let refused = json!({
-        "type": problem::INSUFFICIENT_STOCK, "title": "", "status": 409,
+        "type": problem::INSUFFICIENT_STOCK, "title": "", "status": 409, "databaseId": to_ship().database_id,
         "shortfalls": [{ "bookId": book_id(1), "requested": 2, "available": 1 }], "stock": [row(1, 1, 7)],
     });
     let truncated = b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{".to_vec();
@@ -119,7 +165,7 @@ async fn r01_whatever_reached_the_warehouse_is_unknown_unless_it_answers() {
     for (expected, answer) in table {
         let shown = String::from_utf8_lossy(&answer).into_owned();
         let (url, _requests) = server(answer).await;
-        let delivery = api(&url).ship(&request(), None).await;
+        let delivery = api(&url).call(&to_ship(), None).await;
         let outcome = match &delivery {
             Delivery::Refused { shortfalls, stock } if shortfalls.len() == 1 && stock.len() == 1 => "refused",
             Delivery::Unknown { .. } => "unknown",
@@ -133,7 +179,7 @@ async fn r01_whatever_reached_the_warehouse_is_unknown_unless_it_answers() {
 async fn r01_only_a_connection_that_never_was_is_certain() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     for url in [format!("http://{closed}"), "http://no-such-host.invalid".to_owned(), "not a url".to_owned()] {
-        let delivery = api(&url).ship(&request(), None).await;
+        let delivery = api(&url).call(&to_ship(), None).await;
         let Delivery::NeverSent { reason } = &delivery else { panic!("{url}: {delivery:?}") };
         assert!(!reason.is_empty());
     }

@@ -1,32 +1,123 @@
-//! What a warehouse's answer to a shipment means: certain or unknown (R1).
+//! What a warehouse is asked about a shipment, and what its answer means: certain or unknown (R1).
 
-use contract::{Problem, ShipmentReceipt, ShipmentRequest, Shortfall, StockRow, problem};
+use std::time::Duration;
 
-/// What became of one call to ship.
+use contract::problem::{
+    self, ALREADY_SHIPPED, INSUFFICIENT_STOCK, NOT_FOUND, NOT_SHIPPED, VOIDED, WAREHOUSE_IDENTITY,
+};
+use contract::{
+    DatabaseId, OrderId, Problem, Reservation, ReservationStatus, ReturnId, ReturnReceipt, ShipmentId, ShipmentLine,
+    ShipmentReceipt, Shortfall, StockRow, Timestamp, VoidReceipt,
+};
+use serde::de::DeserializeOwned;
+
+/// One question to a warehouse. Its key is the shipment's id, and the return's where copies come back: asking again is harmless.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The order it is for.
+    pub order: OrderId,
+    /// The shipment it is about: one id from the reservation to the return.
+    pub shipment: ShipmentId,
+    /// The database that is meant; another one refuses without effect (R19).
+    pub database_id: DatabaseId,
+    /// What is asked.
+    pub action: Action,
+}
+
+/// What can be asked about a shipment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Take the copies and send them, all or none.
+    Ship {
+        /// What.
+        lines: Vec<ShipmentLine>,
+    },
+    /// Set them aside, all or none.
+    Reserve {
+        /// What.
+        lines: Vec<ShipmentLine>,
+        /// For how long, unless they are shipped or confirmed.
+        hold: Duration,
+    },
+    /// Keep what is set aside until it is shipped or released.
+    Confirm,
+    /// Send what is set aside.
+    ShipHeld,
+    /// Make sure that it never leaves, and release what is set aside.
+    Void,
+    /// Put copies back that had left.
+    Restock {
+        /// The return.
+        return_id: ReturnId,
+        /// What came back.
+        lines: Vec<ShipmentLine>,
+    },
+}
+
+impl Action {
+    /// Its name in logs, metrics and fault points.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Ship { .. } => "ship",
+            Self::Reserve { .. } => "reserve",
+            Self::Confirm => "confirm",
+            Self::ShipHeld => "ship-held",
+            Self::Void => "void",
+            Self::Restock { .. } => "restock",
+        }
+    }
+
+    /// Whether 409 of this kind, said by the right database, is an answer to it.
+    fn can_be_refused_as(&self, kind: &str) -> bool {
+        match self {
+            Self::Ship { .. } | Self::Reserve { .. } => [INSUFFICIENT_STOCK, VOIDED, ALREADY_SHIPPED].contains(&kind),
+            Self::Confirm | Self::ShipHeld => [VOIDED, ALREADY_SHIPPED].contains(&kind),
+            Self::Void => kind == ALREADY_SHIPPED,
+            Self::Restock { .. } => kind == NOT_SHIPPED,
+        }
+    }
+}
+
+/// What became of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// It has left.
+    /// It has left, now or before.
     Shipped(ShipmentReceipt),
-    /// The warehouse lacks stock, and this shipment never leaves it.
+    /// The copies are set aside.
+    Held {
+        /// When they are released by themselves; never, once confirmed.
+        expires_at: Option<Timestamp>,
+        /// The books' rows.
+        stock: Vec<StockRow>,
+    },
+    /// The warehouse lacks stock, and this shipment never leaves it; or more would come back than had left.
     Refused {
-        /// What it lacks.
+        /// What is lacking.
         shortfalls: Vec<Shortfall>,
         /// Its rows of the books, as far as it sent them.
         stock: Vec<StockRow>,
     },
-    /// It was voided and never leaves.
-    Voided,
+    /// It never leaves: it was voided, or what was set aside for it was released, expired or never there.
+    Voided {
+        /// The rows of what this released, as far as the warehouse sent them.
+        stock: Vec<StockRow>,
+    },
+    /// The copies are on the shelf again.
+    Restocked {
+        /// The books' rows.
+        stock: Vec<StockRow>,
+    },
     /// This call never reached the warehouse.
     NeverSent {
         /// Why.
         reason: String,
     },
-    /// It may have left, or may yet: only the same call again tells.
+    /// It may have happened, or may yet: only the same call again tells.
     Unknown {
         /// Why.
         reason: String,
     },
-    /// The database there is not the one that was accepted (R19). What was known of this shipment is in another.
+    /// The database there is not the one that was accepted, and did nothing (R19). What was known of this shipment is in another.
     WrongIdentity {
         /// Why.
         reason: String,
@@ -38,145 +129,139 @@ impl Delivery {
     pub const fn is_answer(&self) -> bool {
         !matches!(self, Self::NeverSent { .. } | Self::Unknown { .. })
     }
-}
 
-/// Reads the answer to `request`. Only 200, 409 `insufficient-stock`, 409 `voided` and 409 `warehouse-identity` are answers, and only where
-/// the body is what it should be; everything else is unknown.
-pub fn classify(request: &ShipmentRequest, status: u16, body: &[u8]) -> Delivery {
-    match status {
-        200 => match serde_json::from_slice::<ShipmentReceipt>(body) {
-            Ok(receipt) => shipped(request, receipt),
-            Err(error) => Delivery::Unknown { reason: format!("200 with a body that is no receipt: {error}") },
-        },
-        409 => match serde_json::from_slice::<Problem>(body) {
-            Ok(problem) => conflict(request, problem),
-            Err(error) => Delivery::Unknown { reason: format!("409 with a body that is no problem: {error}") },
-        },
-        _ => {
-            let problem = serde_json::from_slice::<Problem>(body).ok();
-            let detail = problem.map(|problem| format!(": {}", problem.detail)).unwrap_or_default();
-            Delivery::Unknown { reason: format!("answered {status}{detail}") }
+    /// Its name in logs and journals.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Shipped(_) => "shipped",
+            Self::Held { .. } => "held",
+            Self::Refused { .. } => "refused",
+            Self::Voided { .. } => "voided",
+            Self::Restocked { .. } => "restocked",
+            Self::NeverSent { .. } => "never-sent",
+            Self::Unknown { .. } => "unknown",
+            Self::WrongIdentity { .. } => "wrong-identity",
         }
     }
-}
 
-fn shipped(request: &ShipmentRequest, receipt: ShipmentReceipt) -> Delivery {
-    let expected = request.shipment_id.unwrap_or_else(|| request.order_id.into());
-    if !receipt.shipped || receipt.order_id != request.order_id || receipt.shipment_id != expected {
-        return Delivery::Unknown { reason: format!("200 with the receipt of shipment {}", receipt.shipment_id) };
-    }
-    match request.database_id {
-        Some(known) if known != receipt.database_id => Delivery::WrongIdentity {
-            reason: format!("shipped from database {}, expected {known}", receipt.database_id),
-        },
-        _ => Delivery::Shipped(receipt),
+    fn unknown(reason: impl Into<String>) -> Self {
+        Self::Unknown { reason: reason.into() }
     }
 }
 
-fn conflict(request: &ShipmentRequest, problem: Problem) -> Delivery {
-    if let (Some(known), Some(other)) = (request.database_id, problem.database_id)
-        && known != other
-    {
-        return Delivery::WrongIdentity { reason: format!("answered by database {other}, expected {known}") };
+/// Reads the answer to `call`. Only what the contract has for its action is an answer, and only from the database that is meant, about
+/// this order and shipment, in a body that is what it should be. Everything else is unknown.
+pub fn classify(call: &Call, status: u16, body: &[u8]) -> Delivery {
+    let done = match (status, &call.action) {
+        (200, Action::Ship { .. } | Action::ShipHeld) => read(body).map(|receipt| shipped(call, receipt)),
+        (200 | 201, Action::Reserve { .. }) | (200, Action::Confirm) => read(body).map(|held| reserved(call, held)),
+        (200, Action::Void) => read(body).map(|receipt| voided(call, receipt)),
+        (200, Action::Restock { return_id, .. }) => read(body).map(|receipt| restocked(call, *return_id, receipt)),
+        (404, Action::Confirm | Action::ShipHeld) => read(body).map(|problem| not_there(call, &problem)),
+        (409, _) => read(body).map(|problem| conflict(call, problem)),
+        _ => Ok(unexpected(status, read(body).ok())),
+    };
+    done.unwrap_or_else(|error| Delivery::unknown(format!("answered {status} with an unexpected body: {error}")))
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(body)
+}
+
+fn shipped(call: &Call, receipt: ShipmentReceipt) -> Delivery {
+    if !receipt.shipped {
+        return Delivery::unknown("a receipt of what has not left");
+    }
+    match mismatch(call, receipt.order_id, receipt.shipment_id, receipt.database_id) {
+        Some(unknown) => unknown,
+        None => Delivery::Shipped(receipt),
+    }
+}
+
+fn reserved(call: &Call, held: Reservation) -> Delivery {
+    if let Some(unknown) = mismatch(call, held.order_id, held.shipment_id, held.database_id) {
+        return unknown;
+    }
+    match (held.status, held.expires_at, &call.action) {
+        (ReservationStatus::Held, Some(expires_at), Action::Reserve { .. }) => {
+            Delivery::Held { expires_at: Some(expires_at), stock: held.stock }
+        }
+        (ReservationStatus::Confirmed, None, _) => Delivery::Held { expires_at: None, stock: held.stock },
+        (status, expires_at, _) => Delivery::unknown(format!("a reservation {status} until {expires_at:?}")),
+    }
+}
+
+fn voided(call: &Call, receipt: VoidReceipt) -> Delivery {
+    if !receipt.voided {
+        return Delivery::unknown("a receipt of what is not voided");
+    }
+    match mismatch(call, call.order, receipt.shipment_id, receipt.database_id) {
+        Some(unknown) => unknown,
+        None => Delivery::Voided { stock: receipt.stock },
+    }
+}
+
+fn restocked(call: &Call, return_id: ReturnId, receipt: ReturnReceipt) -> Delivery {
+    if receipt.return_id != return_id {
+        return Delivery::unknown(format!("the receipt of return {}", receipt.return_id));
+    }
+    match mismatch(call, receipt.order_id, receipt.shipment_id, receipt.database_id) {
+        Some(unknown) => unknown,
+        None => Delivery::Restocked { stock: receipt.stock },
+    }
+}
+
+/// Why something that was done is not what was asked for. It was done, by whomever: never certain that nothing has happened.
+fn mismatch(call: &Call, order: OrderId, shipment: ShipmentId, database: DatabaseId) -> Option<Delivery> {
+    if (order, shipment) != (call.order, call.shipment) {
+        Some(Delivery::unknown(format!("answered about shipment {shipment} of order {order}")))
+    } else if database != call.database_id {
+        Some(Delivery::unknown(format!("done by database {database}, expected {}", call.database_id)))
+    } else {
+        None
+    }
+}
+
+/// Nothing is set aside under the id. A proxy says 404 too, so only the warehouse itself is believed, by its database.
+fn not_there(call: &Call, problem: &Problem) -> Delivery {
+    match problem.database_id {
+        Some(database) if problem.kind == NOT_FOUND && database == call.database_id => {
+            Delivery::Voided { stock: Vec::new() }
+        }
+        Some(database) if problem.kind == NOT_FOUND => stranger(call, database),
+        _ => Delivery::unknown(format!("answered 404: {}", problem.detail)),
+    }
+}
+
+fn conflict(call: &Call, mut problem: Problem) -> Delivery {
+    if problem.kind == WAREHOUSE_IDENTITY {
+        return Delivery::WrongIdentity { reason: problem.detail };
+    }
+    match problem.database_id {
+        Some(database) if database != call.database_id => return stranger(call, database),
+        Some(_) if call.action.can_be_refused_as(&problem.kind) => {}
+        _ => return Delivery::unknown(format!("answered 409 {}: {}", problem.kind, problem.detail)),
     }
     match problem.kind.as_str() {
-        problem::INSUFFICIENT_STOCK => Delivery::Refused { shortfalls: problem.shortfalls, stock: problem.stock },
-        problem::VOIDED => Delivery::Voided,
-        problem::WAREHOUSE_IDENTITY => Delivery::WrongIdentity { reason: problem.detail },
-        other => Delivery::Unknown { reason: format!("answered 409 {other}: {}", problem.detail) },
+        problem::VOIDED => Delivery::Voided { stock: problem.stock },
+        problem::ALREADY_SHIPPED => {
+            match problem.extra.remove("shipment").map(serde_json::from_value::<ShipmentReceipt>) {
+                Some(Ok(receipt)) => shipped(call, receipt),
+                _ => Delivery::unknown("answered 409 already-shipped without a receipt"),
+            }
+        }
+        _ => Delivery::Refused { shortfalls: problem.shortfalls, stock: problem.stock },
     }
+}
+
+fn stranger(call: &Call, database: DatabaseId) -> Delivery {
+    Delivery::WrongIdentity { reason: format!("answered by database {database}, expected {}", call.database_id) }
+}
+
+fn unexpected(status: u16, problem: Option<Problem>) -> Delivery {
+    let detail = problem.map(|problem| format!(": {}", problem.detail)).unwrap_or_default();
+    Delivery::unknown(format!("answered {status}{detail}"))
 }
 
 #[cfg(test)]
-mod tests {
-    use chrono::DateTime;
-    use contract::{BookId, DatabaseId, OrderId, ShipmentId, ShipmentLine};
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn request() -> ShipmentRequest {
-        ShipmentRequest {
-            order_id: OrderId(uuid::Uuid::from_u128(1)),
-            shipment_id: Some(ShipmentId(uuid::Uuid::from_u128(2))),
-            database_id: Some(DatabaseId(uuid::Uuid::from_u128(3))),
-            items: vec![ShipmentLine { book_id: BookId(uuid::Uuid::from_u128(4)), isbn: "x".to_owned(), quantity: 1 }],
-        }
-    }
-
-    fn receipt() -> ShipmentReceipt {
-        let request = request();
-        ShipmentReceipt {
-            order_id: request.order_id,
-            shipment_id: request.shipment_id.unwrap(),
-            warehouse_name: "alpha".to_owned(),
-            shipped: true,
-            shipped_at: DateTime::UNIX_EPOCH,
-            stock: vec![],
-            database_id: request.database_id.unwrap(),
-        }
-    }
-
-    fn of(delivery: &Delivery) -> &'static str {
-        match delivery {
-            Delivery::Shipped(_) => "shipped",
-            Delivery::Refused { .. } => "refused",
-            Delivery::Voided => "voided",
-            Delivery::NeverSent { .. } => "never sent",
-            Delivery::Unknown { .. } => "unknown",
-            Delivery::WrongIdentity { .. } => "wrong identity",
-        }
-    }
-
-    fn problem(kind: &str) -> Value {
-        serde_json::to_value(Problem::new(kind, "", 409, "")).unwrap()
-    }
-
-    #[test]
-    fn r01_only_answers_are_certain() {
-        let receipt = serde_json::to_value(receipt()).unwrap();
-        let with = |member: &str, value: Value| {
-            let mut changed = receipt.clone();
-            changed[member] = value;
-            changed
-        };
-        let other = json!(uuid::Uuid::from_u128(99));
-        let mut elsewhere = problem(problem::INSUFFICIENT_STOCK);
-        elsewhere["databaseId"] = other.clone();
-        let table = [
-            (200, receipt.clone(), "shipped"),
-            (200, with("databaseId", other.clone()), "wrong identity"),
-            (200, with("shipmentId", other.clone()), "unknown"),
-            (200, with("orderId", other), "unknown"),
-            (200, with("shipped", json!(false)), "unknown"),
-            (200, json!({}), "unknown"),
-            (201, receipt.clone(), "unknown"),
-            (202, receipt, "unknown"),
-            (409, problem(problem::INSUFFICIENT_STOCK), "refused"),
-            (409, elsewhere, "wrong identity"),
-            (409, problem(problem::VOIDED), "voided"),
-            (409, problem(problem::WAREHOUSE_IDENTITY), "wrong identity"),
-            (409, problem(problem::SHIPMENT_MISMATCH), "unknown"),
-            (409, json!("?"), "unknown"),
-            (400, problem(problem::INVALID), "unknown"),
-            (401, problem(problem::UNAUTHORIZED), "unknown"),
-            (404, json!({}), "unknown"),
-            (429, json!({}), "unknown"),
-            (500, json!({}), "unknown"),
-            (503, problem(problem::UNAVAILABLE), "unknown"),
-        ];
-        for (status, body, expected) in table {
-            let delivery = classify(&request(), status, body.to_string().as_bytes());
-            assert_eq!(of(&delivery), expected, "{status} {body}");
-        }
-        assert_eq!(of(&classify(&request(), 200, b"<html>")), "unknown");
-    }
-
-    #[test]
-    fn a_shipment_without_an_id_has_that_of_its_order() {
-        let request = ShipmentRequest { shipment_id: None, ..request() };
-        let receipt = ShipmentReceipt { shipment_id: request.order_id.into(), ..receipt() };
-        let delivery = classify(&request, 200, &serde_json::to_vec(&receipt).unwrap());
-        assert_eq!(delivery, Delivery::Shipped(receipt));
-    }
-}
+mod tests;

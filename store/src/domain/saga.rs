@@ -240,7 +240,11 @@ impl Saga {
         match delivery {
             Delivery::Shipped(receipt) => self.shipped(receipt.shipped_at, receipt.stock),
             Delivery::Refused { stock, .. } => self.refused(stock),
-            Delivery::Voided => self.refused(Vec::new()),
+            Delivery::Voided { stock } => self.refused(stock),
+            // Nobody asks for either yet.
+            Delivery::Held { .. } | Delivery::Restocked { .. } => {
+                self.unknown("an answer to another question".to_owned(), false, now, policy)
+            }
             // R1: only if no earlier attempt may have reached it. The refusal of a stranger in its place is as certain,
             // and says as little of what became of an earlier one.
             Delivery::NeverSent { .. } | Delivery::WrongIdentity { .. } if !self.maybe_sent => {

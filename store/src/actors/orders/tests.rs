@@ -2,8 +2,7 @@
 
 use ::actors::{Message, System};
 use contract::{
-    DatabaseId, OrderLine, OrderStatus, PaymentStatus, ShipmentId, ShipmentReceipt, ShipmentRequest, ShipmentStatus,
-    UserId, WarehouseId,
+    DatabaseId, OrderLine, OrderStatus, PaymentStatus, ShipmentId, ShipmentReceipt, ShipmentStatus, UserId, WarehouseId,
 };
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
@@ -20,7 +19,7 @@ use crate::actors::warehouses::{dispatcher, registry};
 use crate::actors::{availability, journal::Journal};
 use crate::db;
 use crate::db::testing::{at, book_id, enter_books, enter_warehouse, row, sqlite, warehouse_id};
-use crate::domain::delivery::Delivery;
+use crate::domain::delivery::{Call, Delivery};
 use crate::domain::saga::Policy;
 use crate::events::Events;
 
@@ -61,13 +60,13 @@ type Ship = Box<dyn Fn(usize) -> BoxFuture<'static, Option<Delivery>> + Send + S
 /// What the tree and the test share.
 #[derive(Default)]
 struct World {
-    calls: Mutex<Vec<ShipmentRequest>>,
+    calls: Mutex<Vec<Call>>,
     told: Mutex<Vec<&'static str>>,
 }
 
 impl World {
     fn shipment_ids(&self) -> Vec<ShipmentId> {
-        self.calls.lock().unwrap().iter().filter_map(|call| call.shipment_id).collect()
+        self.calls.lock().unwrap().iter().map(|call| call.shipment).collect()
     }
 
     fn told(&self) -> Vec<&'static str> {
@@ -92,10 +91,10 @@ fn plan(exclude: &[WarehouseId]) -> Result<availability::Choice, Vec<Shortfall>>
     found.map(|(warehouse, name)| availability::Choice { warehouse, name: name.to_owned() }).ok_or_else(short)
 }
 
-fn receipt(request: &ShipmentRequest) -> Delivery {
+fn receipt(call: &Call) -> Delivery {
     Delivery::Shipped(ShipmentReceipt {
-        order_id: request.order_id,
-        shipment_id: request.shipment_id.unwrap(),
+        order_id: call.order,
+        shipment_id: call.shipment,
         warehouse_name: "alpha".to_owned(),
         shipped: true,
         shipped_at: at(90),
@@ -138,11 +137,11 @@ async fn open(database: Database, folder: tempfile::TempDir, ship: Ship, wait: D
         }
     });
     let (dispatcher, dispatcher_spec) = responder("dispatcher", move |msg: dispatcher::Msg| {
-        if let dispatcher::Msg::Ship { request, reply, .. } = msg {
+        if let dispatcher::Msg::Call { call, reply, .. } = msg {
             let mut calls = calls.calls.lock().unwrap();
             let answer = ship(calls.len());
-            calls.push(request.clone());
-            tokio::spawn(async move { reply.send(answer.await.unwrap_or_else(|| receipt(&request))) });
+            calls.push(call.clone());
+            tokio::spawn(async move { reply.send(answer.await.unwrap_or_else(|| receipt(&call))) });
         }
     });
     let (registry, registry_spec) = responder("registry", move |msg: registry::Msg| {

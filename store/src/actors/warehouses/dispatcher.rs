@@ -1,4 +1,4 @@
-//! The only one that calls a warehouse to ship: at most so many calls at once, a bounded line behind them, and a circuit breaker before
+//! The only one that calls a warehouse about shipments: at most so many calls at once, a bounded line behind them, and a circuit breaker before
 //! both (R21). Child of `warehouse:<name>`.
 //!
 //! It repeats nothing: whoever asked knows whether an earlier call is still unknown (R1). A restart loses the breaker's state (it begins
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::actors::{Actor, Address, Closing, Context, EffectError, Failure, Reply};
-use contract::{DatabaseId, ShipmentRequest, WarehouseId};
+use contract::{DatabaseId, WarehouseId};
 use service::routes::Trace;
 use strum::IntoStaticStr;
 
@@ -18,7 +18,7 @@ use super::{monitor, registry};
 use crate::client::WarehouseApi;
 use crate::domain::breaker::{self, Breaker};
 
-pub use crate::domain::delivery::Delivery;
+pub use crate::domain::delivery::{Call, Delivery};
 
 /// How it calls.
 #[derive(Clone, Copy, Debug)]
@@ -53,10 +53,10 @@ pub struct Args {
 /// What it can be told.
 #[derive(IntoStaticStr)]
 pub enum Msg {
-    /// Calls the warehouse to ship.
-    Ship {
-        /// What.
-        request: ShipmentRequest,
+    /// Calls the warehouse.
+    Call {
+        /// What about.
+        call: Call,
         /// The id of the client's request that this is for, to be passed on.
         trace: Option<Trace>,
         /// What became of this call. Lost, or no reply in time, is unknown.
@@ -80,8 +80,8 @@ pub enum Msg {
     Announce,
 }
 
-struct Call {
-    request: ShipmentRequest,
+struct Queued {
+    call: Call,
     trace: Option<Trace>,
     reply: Reply<Delivery>,
 }
@@ -93,7 +93,7 @@ pub struct State {
     /// Who answers in the warehouse's place while the breaker is open.
     stranger: Option<String>,
     in_flight: usize,
-    queue: VecDeque<Call>,
+    queue: VecDeque<Queued>,
 }
 
 /// The actor.
@@ -113,7 +113,7 @@ impl Actor for Dispatcher {
 
     async fn handle(&self, msg: Msg, state: &mut State, ctx: &mut Context<Msg>) -> Result<(), Failure> {
         match msg {
-            Msg::Ship { request, trace, reply } => state.take(Call { request, trace, reply }, ctx),
+            Msg::Call { call, trace, reply } => state.take(Queued { call, trace, reply }, ctx),
             Msg::Answered { delivery, reply } => {
                 state.in_flight -= 1;
                 state.observe(&delivery, ctx);
@@ -129,39 +129,39 @@ impl Actor for Dispatcher {
 }
 
 impl State {
-    fn take(&mut self, call: Call, ctx: &mut Context<Msg>) {
+    fn take(&mut self, queued: Queued, ctx: &mut Context<Msg>) {
         if let Some(reason) = &self.stranger {
             // R19: as the stranger itself would answer. Whose earlier call is unknown must learn that it stays so.
-            call.reply.send(Delivery::WrongIdentity { reason: reason.clone() });
+            queued.reply.send(Delivery::WrongIdentity { reason: reason.clone() });
         } else if self.breaker.is_open() {
-            refuse(call, "its circuit breaker is open");
+            refuse(queued, "its circuit breaker is open");
         } else if self.in_flight < self.args.policy.concurrency {
-            self.send(call, ctx);
+            self.send(queued, ctx);
         } else if self.queue.len() < self.args.policy.queue {
-            self.queue.push_back(call);
+            self.queue.push_back(queued);
         } else {
-            refuse(call, "too many calls wait for it");
+            refuse(queued, "too many calls wait for it");
         }
     }
 
     fn send_queued(&mut self, ctx: &mut Context<Msg>) {
         if ctx.closing().is_closed() {
-            self.queue.drain(..).for_each(|call| refuse(call, "its dispatcher is stopping"));
+            self.queue.drain(..).for_each(|queued| refuse(queued, "its dispatcher is stopping"));
         }
         while self.in_flight < self.args.policy.concurrency
-            && let Some(call) = self.queue.pop_front()
+            && let Some(queued) = self.queue.pop_front()
         {
             // Whoever gave up waiting takes it for unknown and asks again: not calling at all is the better half of that.
-            if !call.reply.is_abandoned() {
-                self.send(call, ctx);
+            if !queued.reply.is_abandoned() {
+                self.send(queued, ctx);
             }
         }
     }
 
-    fn send(&mut self, call: Call, ctx: &mut Context<Msg>) {
+    fn send(&mut self, queued: Queued, ctx: &mut Context<Msg>) {
         self.in_flight += 1;
-        let Call { request, trace, reply } = call;
-        let work = self.args.api.ship(&request, trace.as_ref());
+        let Queued { call, trace, reply } = queued;
+        let work = self.args.api.call(&call, trace.as_ref());
         ctx.effect(self.args.policy.timeout, work, move |result| {
             let unknown = |error: EffectError| Delivery::Unknown { reason: format!("the call {error}") };
             Msg::Answered { delivery: result.unwrap_or_else(unknown), reply }
@@ -174,14 +174,14 @@ impl State {
         self.breaker = match delivery {
             answer if answer.is_answer() => self.breaker.answered(),
             Delivery::NeverSent { reason } | Delivery::Unknown { reason } => {
-                tracing::debug!(warehouse = self.args.name, reason, "a call to ship was not answered");
+                tracing::debug!(warehouse = self.args.name, reason, "a call was not answered");
                 self.breaker.failed(&self.args.policy.breaker)
             }
             _ => self.breaker,
         };
         if self.breaker.is_open() && !was_open {
             tracing::warn!(warehouse = self.args.name, "circuit breaker opened");
-            self.queue.drain(..).for_each(|call| refuse(call, "its circuit breaker has opened"));
+            self.queue.drain(..).for_each(|queued| refuse(queued, "its circuit breaker has opened"));
             self.announce();
             self.schedule_probe(ctx);
         }
@@ -221,8 +221,8 @@ impl State {
     }
 }
 
-fn refuse(call: Call, reason: &str) {
-    call.reply.send(Delivery::NeverSent { reason: reason.to_owned() });
+fn refuse(queued: Queued, reason: &str) {
+    queued.reply.send(Delivery::NeverSent { reason: reason.to_owned() });
 }
 
 async fn probe(api: Arc<dyn WarehouseApi>, expected: DatabaseId, closing: Closing) -> Result<(), Unwell> {

@@ -1,10 +1,10 @@
 use ::actors::ChildSpec;
-use contract::{OrderId, ShipmentId, WarehouseHealthReport};
+use contract::WarehouseHealthReport;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::time::Instant;
 
 use super::*;
-use crate::actors::testing::{Fake, Heard, after, away, database_id, healthy, never, now, recorder, system};
+use crate::actors::testing::{Fake, Heard, after, away, database_id, healthy, never, now, recorder, system, to_ship};
 use crate::db::testing::warehouse_id;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -36,10 +36,8 @@ async fn bench(fake: Fake) -> Bench {
 impl Bench {
     fn ship(&self) -> BoxFuture<'static, Delivery> {
         let dispatcher = self.dispatcher.clone();
-        let (order_id, shipment_id) = (OrderId::new(), Some(ShipmentId::new()));
-        let request = ShipmentRequest { order_id, shipment_id, database_id: Some(database_id()), items: vec![] };
         Box::pin(async move {
-            let ask = dispatcher.ask(SECOND * 60, |reply| Msg::Ship { request, trace: None, reply });
+            let ask = dispatcher.ask(SECOND * 60, |reply| Msg::Call { call: to_ship(), trace: None, reply });
             ask.await.expect("an answer")
         })
     }
@@ -158,12 +156,10 @@ async fn a_restart_loses_the_calls_and_begins_closed() {
     let script = |nth| if nth < 3 { never() } else { now(None) };
     let mut bench = bench(Fake { ship: Box::new(script), ..Fake::default() }).await;
     bench.breaker().await;
-    let request = ShipmentRequest { order_id: OrderId::new(), shipment_id: None, database_id: None, items: vec![] };
     let dispatcher = bench.dispatcher.clone();
-    let ask =
-        tokio::spawn(
-            async move { dispatcher.ask(SECOND * 60, |reply| Msg::Ship { request, trace: None, reply }).await },
-        );
+    let ask = tokio::spawn(async move {
+        dispatcher.ask(SECOND * 60, |reply| Msg::Call { call: to_ship(), trace: None, reply }).await
+    });
     tokio::time::sleep(SECOND).await;
     bench.dispatcher.kill();
     assert_eq!(ask.await.unwrap(), Err(::actors::AskError::Lost));

@@ -1,13 +1,13 @@
 use std::sync::{Arc, Mutex};
 
 use ::actors::{ChildSpec, SupervisorAddress, System};
-use contract::{DatabaseId, OrderId, ShipmentRequest};
+use contract::DatabaseId;
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::entry::new_row;
 use super::*;
-use crate::actors::testing::{Fake, Heard, database_id, healthy, never, now, recorder, system};
+use crate::actors::testing::{Fake, Heard, database_id, healthy, never, now, recorder, system, to_ship};
 use crate::actors::warehouses::dispatcher::Delivery;
 use crate::actors::warehouses::monitor;
 use crate::actors::warehouses::{Policy, Shared};
@@ -124,9 +124,7 @@ impl Bench {
 
     async fn ship(&self, warehouse: WarehouseId) -> Delivery {
         let known = self.registry.ask(SECOND, |reply| Msg::Find { id: warehouse, reply }).await.unwrap().unwrap();
-        let order_id = OrderId::new();
-        let request = ShipmentRequest { order_id, shipment_id: None, database_id: None, items: vec![] };
-        let ask = |reply| dispatcher::Msg::Ship { request, trace: None, reply };
+        let ask = |reply| dispatcher::Msg::Call { call: to_ship(), trace: None, reply };
         known.dispatcher.ask(SECOND * 10, ask).await.unwrap()
     }
 }
@@ -171,8 +169,8 @@ async fn r20_a_warehouse_that_moved_gets_new_actors_at_the_same_addresses() {
     assert_eq!(bench.register("alpha", "http://a:2").await.unwrap().id, alpha);
     kit::until("it ships from there", SECOND * 20, async || {
         let known = bench.registry.ask(SECOND, |reply| Msg::Find { id: alpha, reply }).await.unwrap().unwrap();
-        let request = ShipmentRequest { order_id: OrderId::new(), shipment_id: None, database_id: None, items: vec![] };
-        let ask = known.dispatcher.ask(SECOND * 5, |reply| dispatcher::Msg::Ship { request, trace: None, reply });
+        let call = to_ship();
+        let ask = known.dispatcher.ask(SECOND * 5, |reply| dispatcher::Msg::Call { call, trace: None, reply });
         match ask.await {
             Ok(Delivery::Shipped(_)) => Ok(()),
             other => Err(format!("{other:?}")),
