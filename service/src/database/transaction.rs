@@ -3,11 +3,12 @@
 use std::fmt;
 
 use sea_orm::{
-    AccessMode, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait as _,
+    AccessMode, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, RuntimeErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
 };
 
 use super::is_unavailable;
+use actors::fault;
 
 /// Why a transaction did not end as it was meant to.
 #[derive(Debug)]
@@ -60,7 +61,8 @@ impl From<TransactionError<DbErr>> for DbErr {
 /// On SQLite it holds the write lock from the beginning: one that reads first and then writes would fail at once where
 /// another has written meanwhile, whatever the busy timeout. So: no slow work inside.
 ///
-/// `name` names the fault points `commit:<name>` and `committed:<name>`.
+/// `name` names the fault points `commit:<name>` and `committed:<name>`. With a verdict the commit's answer is lost: at the first
+/// it did not happen, at the second it did.
 ///
 /// # Errors
 /// By step, see [`TransactionError`].
@@ -78,9 +80,13 @@ where
     let transaction = connection.begin_with_options(options).await.map_err(TransactionError::Begin)?;
     match work(&transaction).await {
         Ok(done) => {
-            actors::fault::point(&format!("commit:{name}")).await;
+            if fault::ENABLED && fault::verdict(&format!("commit:{name}")).await.is_some() {
+                return Err(TransactionError::Commit(lost()));
+            }
             transaction.commit().await.map_err(TransactionError::Commit)?;
-            actors::fault::point(&format!("committed:{name}")).await;
+            if fault::ENABLED && fault::verdict(&format!("committed:{name}")).await.is_some() {
+                return Err(TransactionError::Commit(lost()));
+            }
             Ok(done)
         }
         Err(error) => {
@@ -91,6 +97,11 @@ where
             Err(TransactionError::Work(error))
         }
     }
+}
+
+/// The error of a test that wants the answer to a commit lost.
+fn lost() -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal("injected: the answer to the commit was lost".to_owned()))
 }
 
 /// Runs reads that all see the database as it was at the first of them, whatever is committed meanwhile.
@@ -173,6 +184,29 @@ mod tests {
         });
         assert!(matches!(refused.await, Err(TransactionError::Work("no"))));
         assert_eq!(number(database.ready().unwrap()).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_a_commit_can_be_lost_whether_it_happened_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = database(&folder).await;
+        let set_to = async |value: i64| {
+            let work = async |txn: &DatabaseTransaction| {
+                txn.execute_unprepared(&format!("UPDATE t SET n = {value}")).await.map(|_| ())
+            };
+            database.transaction("lossy", work).await
+        };
+        fault::set("committed:lossy", "1*return(lost:1000:1)").unwrap();
+        let error = set_to(7).await.err();
+        assert_eq!(error.is_some_and(|error| error.is_uncertain()), fault::ENABLED);
+        assert_eq!(number(database.ready().unwrap()).await.unwrap(), 7, "it happened");
+        fault::set("commit:lossy", "1*return(fail:lost)").unwrap();
+        let error = set_to(8).await.err();
+        assert_eq!(error.is_some_and(|error| error.is_uncertain()), fault::ENABLED);
+        let expected = if fault::ENABLED { 7 } else { 8 };
+        assert_eq!(number(database.ready().unwrap()).await.unwrap(), expected, "it did not");
+        set_to(9).await.unwrap();
+        assert_eq!(number(database.ready().unwrap()).await.unwrap(), 9);
     }
 
     #[tokio::test]
