@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::actors::fault;
 use contract::{
     INVENTORY_VERSION_HEADER, MAX_HOLD_SECONDS, Problem, ReservationRequest, ReturnRequest, ShipmentCall,
     ShipmentRequest, StockRow, WarehouseHealthReport,
@@ -17,8 +18,11 @@ use serde::de::DeserializeOwned;
 use service::config::Secret;
 use service::routes::Trace;
 
+use self::faulty::Faulty;
 use crate::domain::delivery::{self, Action, Call, Delivery};
 use crate::domain::pull::Snapshot;
+
+mod faulty;
 
 /// The largest inventory that is read: some 200,000 books.
 const INVENTORY_LIMIT: usize = 64 * 1024 * 1024;
@@ -75,7 +79,8 @@ pub fn connector(secret: Secret, connect_timeout: Duration, idle: usize) -> Resu
         .build()?;
     Ok(Arc::new(move |url| {
         let base = url.trim_end_matches('/').to_owned();
-        Arc::new(HttpWarehouse { client: client.clone(), base, secret: secret.clone() })
+        let warehouse = Arc::new(HttpWarehouse { client: client.clone(), base, secret: secret.clone() });
+        if fault::ENABLED { Arc::new(Faulty(warehouse)) } else { warehouse }
     }))
 }
 
@@ -124,7 +129,6 @@ impl WarehouseApi for HttpWarehouse {
     fn health(&self) -> BoxFuture<'static, Result<WarehouseHealthReport, CallError>> {
         let request = self.get("/health");
         async move {
-            ::actors::fault::point("call:health").await;
             let response = request.send().await.map_err(unreachable)?;
             parse(&expect_ok(response).await?.1)
         }
@@ -134,7 +138,6 @@ impl WarehouseApi for HttpWarehouse {
     fn inventory(&self) -> BoxFuture<'static, Result<Snapshot, CallError>> {
         let request = self.get("/inventory");
         async move {
-            ::actors::fault::point("call:inventory").await;
             let response = request.send().await.map_err(unreachable)?;
             let (version, body) = expect_ok(response).await?;
             let version = version.ok_or_else(|| CallError::Malformed(format!("no {INVENTORY_VERSION_HEADER}")))?;
@@ -151,13 +154,7 @@ impl WarehouseApi for HttpWarehouse {
             request = request.headers(trace.headers());
         }
         let call = call.clone();
-        async move {
-            fault("call", &call.action).await;
-            let delivery = send(request, &call).await;
-            fault("answered", &call.action).await;
-            delivery
-        }
-        .boxed()
+        async move { send(request, &call).await }.boxed()
     }
 }
 
@@ -180,13 +177,6 @@ async fn send(request: reqwest::RequestBuilder, call: &Call) -> Delivery {
     match read(response, ANSWER_LIMIT).await {
         Ok(body) => delivery::classify(call, status, &body),
         Err(error) => Delivery::Unknown { reason: error.to_string() },
-    }
-}
-
-/// A fault point of the action, like `call:ship`.
-async fn fault(when: &str, action: &Action) {
-    if ::actors::fault::ENABLED {
-        ::actors::fault::point(&format!("{when}:{}", action.name())).await;
     }
 }
 

@@ -240,3 +240,42 @@ async fn reads_health() {
     assert!(reports.iter().all(|report| report.as_ref().is_ok_and(|report| report.status == "healthy")));
     assert!(requests.recv().await.unwrap().starts_with("GET /warehouses/alpha/health HTTP/1.1\r\n"));
 }
+
+/// What becomes of a call to `action`, and the first lines of what went out for it.
+async fn failing(action: Action, point: &str, how: &str) -> (&'static str, Vec<String>) {
+    let receipt = json!({
+        "shipmentId": to_ship().shipment, "databaseId": to_ship().database_id, "voided": true, "stock": [],
+    });
+    let answer = if action == Action::ShipHeld && point == "answered" { self::receipt() } else { receipt };
+    let (url, mut requests) = server(http(200, "", &answer.to_string())).await;
+    let point = format!("{point}:{}", action.name());
+    fault::set(&point, &format!("1*return(fail:{how})")).unwrap();
+    let delivery = api(&url).call(&call(action), None).await;
+    let mut sent = Vec::new();
+    while let Ok(request) = requests.try_recv() {
+        sent.push(request.split_whitespace().nth(1).unwrap_or_default().to_owned());
+    }
+    (delivery.name(), sent)
+}
+
+#[tokio::test]
+async fn calls_fail_as_a_test_tells_them_to() {
+    if !fault::ENABLED {
+        return;
+    }
+    let shipment = to_ship().shipment;
+    let (void, ship_held) = (
+        format!("/warehouses/alpha/shipments/{shipment}/void"),
+        format!("/warehouses/alpha/reservations/{shipment}/ship"),
+    );
+    let ship = || Action::Ship { lines: lines() };
+    assert_eq!(failing(ship(), "call", "refuse").await, ("refused", vec![]));
+    assert_eq!(failing(ship(), "call", "never-sent").await, ("never-sent", vec![]));
+    assert_eq!(failing(ship(), "call", "unknown").await, ("unknown", vec![]));
+    assert_eq!(failing(Action::ShipHeld, "answered", "unknown").await, ("unknown", vec![ship_held]));
+    assert_eq!(failing(Action::Confirm, "call", "refuse").await, ("voided", vec![void.clone()]), "it is held no more");
+    assert_eq!(failing(Action::ShipHeld, "call", "refuse").await, ("voided", vec![void.clone()]));
+    assert_eq!(failing(Action::Void, "call", "refuse").await, ("unknown", vec![]));
+    assert_eq!(failing(Action::Void, "call", "never-sent").await, ("never-sent", vec![]));
+    assert_eq!(failing(Action::Void, "answered", "unknown").await, ("unknown", vec![void]));
+}
