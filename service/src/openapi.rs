@@ -144,7 +144,8 @@ fn operation<A>(route: &Route<A>) -> Operation {
         operation = operation.parameter(parameter.clone());
     }
     if route.has_body() {
-        let body = RequestBodyBuilder::new().required(Some(Required::True));
+        let required = if description.may_lack_body { Required::False } else { Required::True };
+        let body = RequestBodyBuilder::new().required(Some(required));
         let body = description.body.iter().fold(body, |body, (media_type, schema)| {
             body.content(*media_type, ContentBuilder::new().schema(Some(schema.clone())).build())
         });

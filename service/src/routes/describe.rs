@@ -17,6 +17,7 @@ pub(crate) struct Description {
     pub(crate) details: Option<&'static str>,
     /// Media types of the body, each with its schema.
     pub(crate) body: Vec<(&'static str, RefOr<Schema>)>,
+    pub(crate) may_lack_body: bool,
     pub(crate) reads_query: bool,
     pub(crate) is_paged: bool,
     pub(crate) parameters: Vec<Parameter>,
@@ -64,6 +65,14 @@ impl<A> Route<A> {
         let schema = self.refer::<T>();
         self.description.body.push(("application/json", schema));
         self
+    }
+
+    /// It reads a JSON body of this type, where there is one.
+    #[must_use]
+    pub fn may_accept<T: ToSchema>(self) -> Self {
+        let mut route = self.accepts::<T>();
+        route.description.may_lack_body = true;
+        route
     }
 
     /// It reads a query of this type.

@@ -141,6 +141,14 @@ impl<A> Request<A> {
         }
     }
 
+    /// The body as a JSON object, where there is one.
+    ///
+    /// # Errors
+    /// Those of [`Request::json`].
+    pub fn json_or_default<T: DeserializeOwned + Default>(&self) -> Result<T, Problem> {
+        if self.body.bytes.is_empty() { Ok(T::default()) } else { self.json() }
+    }
+
     /// The body as it came, unless it is streamed.
     pub(crate) fn whole_body(&self) -> &[u8] {
         &self.body.bytes
