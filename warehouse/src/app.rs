@@ -13,7 +13,7 @@ use service::queries::Reader;
 use service::routes::{HasAuth, Routes};
 use service::status::HasStatus;
 
-use crate::actors::{registrar, relay, stock, titles};
+use crate::actors::{registrar, relay, stock, sweeper, titles};
 use crate::bootstrap::bootstrap;
 use crate::client::{StoreApi, StoreClient};
 use crate::config::Config;
@@ -25,7 +25,7 @@ pub struct App {
     pub name: String,
     /// Its address for people.
     pub url: String,
-    /// Decides shipments and adjustments.
+    /// Decides shipments, reservations, returns and adjustments.
     pub stock: Address<stock::Msg>,
     /// Knows whether the store knows this warehouse.
     pub registrar: Address<registrar::Msg>,
@@ -125,6 +125,7 @@ impl App {
             waiting_bound: bound,
         };
         let relay_args = relay::Args { database: database.clone(), store: Arc::clone(&store) };
+        let sweeper_args = sweeper::Args { database: database.clone(), stock: stock.clone() };
         let titles_args = titles::Args {
             database: database.clone(),
             store: Arc::clone(&store),
@@ -145,6 +146,7 @@ impl App {
             accounts.child(&database),
             audit.child(&database),
             ChildSpec::actor("relay", &relay, relay::Relay, relay_args),
+            ChildSpec::actor("sweeper", &Address::new(bound), sweeper::Sweeper, sweeper_args),
         ];
         let after_http = vec![
             ChildSpec::actor("registrar", &registrar, registrar::Registrar, registrar_args),

@@ -1,6 +1,6 @@
 //! What a warehouse starts with: its first staff, and in the demo some books. Done at every start; what is there stays.
 
-use contract::{BookId, DatabaseId, Role, demo};
+use contract::{BookId, Role, demo};
 use sea_orm::{DatabaseConnection, DbErr};
 use service::accounts::{self, Hasher, Seed};
 use service::{clock, database};
@@ -8,7 +8,7 @@ use service::{clock, database};
 use crate::config::Warehouse;
 use crate::db;
 use crate::domain::adjustment::{Adjustment, Change};
-use crate::domain::batch::{self, Ground, Member};
+use crate::domain::batch::{self, Member};
 
 /// Who entered the demo's books, in the ledger.
 const DEMO: &str = "demo";
@@ -50,16 +50,10 @@ async fn stock_books(connection: &DatabaseConnection, warehouse_name: &str) -> R
         return Ok(());
     }
     let entered = database::transaction(connection, "bootstrap", async |txn| {
-        let (state, now) = (db::state::raise(txn).await?, clock::now());
-        let ground = Ground {
-            warehouse_name: warehouse_name.to_owned(),
-            database_id: DatabaseId(state.database_id),
-            version: state.version,
-            now,
-            shelf: db::inventory::lock(txn, books.iter().copied()).await?,
-            known: Default::default(),
-        };
-        db::write(txn, &batch::decide(ground, &missing), state.version, now).await
+        let now = clock::now();
+        let ground = db::ground(txn, warehouse_name, &missing, now).await?;
+        let version = ground.version;
+        db::write(txn, &batch::decide(ground, &missing), version, now).await
     });
     entered.await?;
     tracing::info!(books = missing.len(), "entered the demo's books");

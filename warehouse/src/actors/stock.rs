@@ -1,14 +1,13 @@
-//! The stock: shipments, voids and adjustments, decided in batches of one transaction each. Child of the warehouse's root.
+//! The stock: shipments, reservations, returns and adjustments, decided in batches of one transaction each. Child of the warehouse's root.
 //!
 //! Owns those that wait for the next batch. A restart loses them and the answers of the batch under way; their callers
 //! are told that the outcome is unknown and ask again under the same key.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::actors::{Actor, Address, Batch, BatchError, Context, Failure, FlushError, Reply};
-use contract::{BookId, DatabaseId, ShipmentId};
+use contract::{DatabaseId, ShipmentId};
 use sea_orm::DbErr;
 use service::clock;
 use service::database::{Database, TransactionError, is_unavailable};
@@ -17,7 +16,8 @@ use strum::IntoStaticStr;
 use super::relay;
 use crate::db;
 use crate::domain::adjustment::Adjustment;
-use crate::domain::batch::{self, Answer, Ground, Member};
+use crate::domain::batch::{self, Answer, Member, Named};
+use crate::domain::returned::Return;
 use crate::domain::shipment::Shipment;
 
 /// Members of one batch. Beyond this a transaction only grows longer, and no cheaper by the member.
@@ -64,10 +64,47 @@ pub enum Msg {
         /// Whom to tell.
         reply: Reply<Told>,
     },
-    /// Make sure that this never ships.
+    /// Set this aside, all lines or none.
+    Reserve {
+        /// What.
+        shipment: Shipment,
+        /// For how long, unless it is confirmed.
+        hold: Duration,
+        /// Whom to tell.
+        reply: Reply<Told>,
+    },
+    /// Keep what is set aside until it is shipped or voided.
+    Confirm {
+        /// Which.
+        shipment: Named,
+        /// Whom to tell.
+        reply: Reply<Told>,
+    },
+    /// Ship what is set aside.
+    ShipHeld {
+        /// Which.
+        shipment: Named,
+        /// Whom to tell.
+        reply: Reply<Told>,
+    },
+    /// Make sure that this never ships, and release what is set aside for it.
     Void {
         /// Which.
+        shipment: Named,
+        /// Whom to tell.
+        reply: Reply<Told>,
+    },
+    /// Release what is set aside, if its time is over.
+    Expire {
+        /// Which.
         shipment_id: ShipmentId,
+        /// Whom to tell.
+        reply: Reply<Told>,
+    },
+    /// Take back what was shipped.
+    Return {
+        /// What.
+        returned: Return,
         /// Whom to tell.
         reply: Reply<Told>,
     },
@@ -104,7 +141,12 @@ impl Actor for Stock {
     async fn handle(&self, msg: Msg, state: &mut State, ctx: &mut Context<Msg>) -> Result<(), Failure> {
         match msg {
             Msg::Ship { shipment, reply } => state.push(Member::Ship(shipment), reply),
-            Msg::Void { shipment_id, reply } => state.push(Member::Void(shipment_id), reply),
+            Msg::Reserve { shipment, hold, reply } => state.push(Member::Reserve(shipment, hold), reply),
+            Msg::Confirm { shipment, reply } => state.push(Member::Confirm(shipment), reply),
+            Msg::ShipHeld { shipment, reply } => state.push(Member::ShipHeld(shipment), reply),
+            Msg::Void { shipment, reply } => state.push(Member::Void(shipment), reply),
+            Msg::Expire { shipment_id, reply } => state.push(Member::Expire(shipment_id), reply),
+            Msg::Return { returned, reply } => state.push(Member::Return(returned), reply),
             Msg::Adjust { adjustment, reply } => state.push(Member::Adjust(adjustment), reply),
             Msg::Flushed => state.waiting.flushed(),
         }
@@ -124,25 +166,16 @@ impl State {
     }
 }
 
-/// One batch: lock the counter, then the rows by book; see which shipments are known; decide; write; commit (R13).
+/// One batch: lock and read what it has to know, decide, write, commit (R13).
 async fn flush(args: Args, members: Vec<Member>) -> Result<Vec<Result<Answered, NotDone>>, FlushError> {
     let now = clock::now();
-    let books: BTreeSet<BookId> = members.iter().flat_map(Member::books).collect();
-    let shipments: BTreeSet<ShipmentId> = members.iter().filter_map(Member::shipment).collect();
     let count = members.len();
     let done = args.database.transaction("stock", async |txn| {
-        let state = db::state::raise(txn).await?;
-        let ground = Ground {
-            warehouse_name: args.warehouse_name.to_string(),
-            database_id: DatabaseId(state.database_id),
-            version: state.version,
-            now,
-            shelf: db::inventory::lock(txn, books.iter().copied()).await?,
-            known: db::shipments::known(txn, shipments.iter().copied()).await?,
-        };
+        let ground = db::ground(txn, &args.warehouse_name, &members, now).await?;
+        let (database_id, version) = (ground.database_id, ground.version);
         let decision = batch::decide(ground, &members);
-        db::write(txn, &decision, state.version, now).await?;
-        Ok::<_, DbErr>((DatabaseId(state.database_id), decision))
+        db::write(txn, &decision, version, now).await?;
+        Ok::<_, DbErr>((database_id, decision))
     });
     match done.await {
         Ok((database_id, decision)) => {

@@ -70,6 +70,52 @@ pub mod outbox {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Copies set aside.
+pub mod reservations {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "reservations")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub shipment_id: Uuid,
+        pub order_id: Uuid,
+        pub items_hash: String,
+        /// A list of `domain::shipment::Line`.
+        pub items: String,
+        pub status: String,
+        pub expires_at: Option<DateTimeUtc>,
+        pub created_at: DateTimeUtc,
+        pub updated_at: DateTimeUtc,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Copies that came back.
+pub mod returns {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "returns")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub return_id: Uuid,
+        pub shipment_id: Uuid,
+        pub order_id: Uuid,
+        pub items_hash: String,
+        /// Copies by book.
+        pub items: String,
+        /// A `contract::ReturnReceipt`.
+        pub answer: String,
+        pub at: DateTimeUtc,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// What has left.
 pub mod shipment_logs {
     use sea_orm::entity::prelude::*;

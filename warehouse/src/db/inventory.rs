@@ -80,8 +80,15 @@ pub async fn upsert(txn: &DatabaseTransaction, rows: Vec<Row>, at: Timestamp) ->
         })
         .collect();
     for chunk in models.chunks(500) {
-        let columns =
-            [Column::Isbn, Column::Quantity, Column::Version, Column::Title, Column::Author, Column::UpdatedAt];
+        let columns = [
+            Column::Isbn,
+            Column::Quantity,
+            Column::Reserved,
+            Column::Version,
+            Column::Title,
+            Column::Author,
+            Column::UpdatedAt,
+        ];
         let conflict = OnConflict::column(Column::BookId).update_columns(columns).to_owned();
         Entity::insert_many(chunk.to_vec()).on_conflict(conflict).exec_without_returning(txn).await?;
     }

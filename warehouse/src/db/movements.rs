@@ -6,40 +6,71 @@ use std::str::FromStr;
 use contract::{BookId, MovementId, MovementKind, OrderId, ShipmentId, Timestamp};
 use sea_orm::{
     Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Set,
+    QuerySelect as _,
 };
+use serde::Serialize;
+use service::database::bulk::{self, Type};
 use uuid::Uuid;
 
 use super::entities::inventory_movements::{ActiveModel, COLUMN, Column, Entity, Model};
 use crate::domain::batch::Movement;
 
-/// Writes movements by people.
+/// Writes movements.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn insert(
     txn: &DatabaseTransaction,
-    movements: Vec<Movement>,
+    movements: &[Movement],
     version: i64,
     at: Timestamp,
 ) -> Result<(), DbErr> {
-    let models: Vec<_> = movements
-        .into_iter()
-        .map(|movement| ActiveModel {
-            id: Set(Uuid::now_v7()),
-            book_id: Set(movement.book_id.uuid()),
-            kind: Set(movement.kind.as_str().to_owned()),
-            on_hand_delta: Set(movement.on_hand_delta),
-            reserved_delta: Set(0),
-            shipment_id: Set(None),
-            order_id: Set(None),
-            made_by: Set(movement.made_by),
-            reason: Set(movement.reason),
-            version: Set(version),
-            at: Set(at),
-        })
-        .collect();
-    insert_all(txn, models).await
+    #[derive(Serialize)]
+    struct Row<'a> {
+        id: Uuid,
+        book_id: BookId,
+        kind: MovementKind,
+        on_hand_delta: i64,
+        reserved_delta: i64,
+        shipment_id: Option<ShipmentId>,
+        order_id: Option<OrderId>,
+        made_by: &'a str,
+        reason: Option<&'a str>,
+        version: i64,
+        at: String,
+    }
+    const COLUMNS: &bulk::Columns = &[
+        ("id", Type::Uuid),
+        ("book_id", Type::Uuid),
+        ("kind", Type::Text),
+        ("on_hand_delta", Type::BigInt),
+        ("reserved_delta", Type::BigInt),
+        ("shipment_id", Type::Uuid),
+        ("order_id", Type::Uuid),
+        ("made_by", Type::Text),
+        ("reason", Type::Text),
+        ("version", Type::BigInt),
+        ("at", Type::Time),
+    ];
+    const SQL: &str = "\
+        INSERT INTO inventory_movements
+            (id, book_id, kind, on_hand_delta, reserved_delta, shipment_id, order_id, made_by, reason, version, at)
+        SELECT id, book_id, kind, on_hand_delta, reserved_delta, shipment_id, order_id, made_by, reason, version, at
+        FROM {rows}";
+    let rows = movements.iter().map(|movement| Row {
+        id: Uuid::now_v7(),
+        book_id: movement.book_id,
+        kind: movement.kind,
+        on_hand_delta: movement.on_hand_delta,
+        reserved_delta: movement.reserved_delta,
+        shipment_id: movement.shipment_id,
+        order_id: movement.order_id,
+        made_by: &movement.made_by,
+        reason: movement.reason.as_deref(),
+        version,
+        at: at.to_rfc3339(),
+    });
+    bulk::execute(txn, COLUMNS, &rows.collect::<Vec<_>>(), &[SQL]).await
 }
 
 pub(super) async fn insert_all(txn: &DatabaseTransaction, models: Vec<ActiveModel>) -> Result<(), DbErr> {

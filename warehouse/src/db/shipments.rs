@@ -5,15 +5,18 @@ use std::fmt;
 use std::str::FromStr;
 
 use contract::{BookId, OrderId, ShipmentId, ShipmentLogEntry, ShipmentLogId, Timestamp};
-use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    Condition, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, Set, Statement,
+    Condition, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _, FromQueryResult,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Set, Statement, Value,
 };
+use serde::Serialize;
+use service::database::bulk::{self, Type};
 use uuid::Uuid;
 
 use super::entities::{shipment_logs as log, shipments as outcome};
+use super::{json, reservations};
 use crate::domain::batch::Record;
+use crate::domain::hold::Hold;
 use crate::domain::shipment::{Known, Outcome};
 
 const SHIPPED: &str = "shipped";
@@ -22,13 +25,11 @@ const VOIDED: &str = "voided";
 
 /// An outcome as its row has it: the name, and the answer that is given again.
 pub(super) fn to_columns(outcome: &Outcome) -> Result<(&'static str, Option<String>), DbErr> {
-    let answer = match outcome {
-        Outcome::Shipped(receipt) => (SHIPPED, serde_json::to_string(receipt)),
-        Outcome::Refused(refused) => (REFUSED, serde_json::to_string(refused)),
-        Outcome::Voided => return Ok((VOIDED, None)),
-    };
-    let (name, answer) = answer;
-    Ok((name, Some(answer.map_err(|error| DbErr::Json(error.to_string()))?)))
+    Ok(match outcome {
+        Outcome::Shipped(receipt) => (SHIPPED, Some(json(receipt)?)),
+        Outcome::Refused(refused) => (REFUSED, Some(json(refused)?)),
+        Outcome::Voided => (VOIDED, None),
+    })
 }
 
 fn from_columns(name: &str, answer: Option<&str>) -> Result<Outcome, DbErr> {
@@ -41,57 +42,107 @@ fn from_columns(name: &str, answer: Option<&str>) -> Result<Outcome, DbErr> {
     outcome.map_err(|error| DbErr::Json(format!("a shipment's answer cannot be read: {error}")))
 }
 
-/// Those of these shipments that were decided before.
+/// What is known of some shipments.
+#[derive(Debug, Default)]
+pub struct Met {
+    /// How those ended that have.
+    pub known: BTreeMap<ShipmentId, Known>,
+    /// What was ever set aside for them.
+    pub holds: BTreeMap<ShipmentId, Hold>,
+}
+
+#[derive(FromQueryResult)]
+struct MetRow {
+    shipment_id: Uuid,
+    outcome: Option<String>,
+    answer: Option<String>,
+    order_id: Option<Uuid>,
+    items_hash: Option<String>,
+    status: Option<String>,
+    items: Option<String>,
+    expires_at: Option<Timestamp>,
+    hold_order_id: Option<Uuid>,
+    hold_items_hash: Option<String>,
+}
+
+/// What is known of these shipments. One statement, whose text is the same for any number of ids: every batch asks this.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn known(
-    txn: &DatabaseTransaction,
-    ids: impl IntoIterator<Item = ShipmentId>,
-) -> Result<BTreeMap<ShipmentId, Known>, DbErr> {
+pub async fn met(txn: &DatabaseTransaction, ids: impl IntoIterator<Item = ShipmentId>) -> Result<Met, DbErr> {
     let ids: Vec<Uuid> = ids.into_iter().map(ShipmentId::uuid).collect();
     if ids.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(Met::default());
     }
-    let find = outcome::Entity::find();
-    let rows = match txn.get_database_backend() {
-        // One prepared statement for any number of ids.
-        DbBackend::Postgres => {
-            const SQL: &str = "SELECT * FROM shipments WHERE shipment_id = ANY($1)";
-            let statement = Statement::from_sql_and_values(DbBackend::Postgres, SQL, [ids.into()]);
-            find.from_raw_sql(statement).all(txn).await?
-        }
-        _ => find.filter(outcome::COLUMN.shipment_id.is_in(ids)).all(txn).await?,
+    const SQL: &str = "\
+        SELECT shipment_id, s.outcome, s.answer, s.order_id, s.items_hash,
+            r.status, r.items, r.expires_at, r.order_id AS hold_order_id, r.items_hash AS hold_items_hash
+        FROM (SELECT * FROM shipments WHERE shipment_id {ids}) AS s
+        FULL JOIN (SELECT * FROM reservations WHERE shipment_id {ids}) AS r USING (shipment_id)";
+    let backend = txn.get_database_backend();
+    let (condition, value): (_, Value) = match backend {
+        DbBackend::Postgres => ("= ANY($1)", ids.into()),
+        _ => ("IN (SELECT unhex(value, '-') FROM json_each(?1))", json(&ids)?.into()),
     };
-    rows.into_iter()
-        .map(|row| {
-            let known = Known {
-                order_id: row.order_id.map(OrderId),
-                outcome: from_columns(&row.outcome, row.answer.as_deref())?,
-                items_hash: row.items_hash,
-            };
-            Ok((ShipmentId(row.shipment_id), known))
-        })
-        .collect()
+    let statement = Statement::from_sql_and_values(backend, SQL.replace("{ids}", condition), [value]);
+    let mut met = Met::default();
+    for row in MetRow::find_by_statement(statement).all(txn).await? {
+        let id = ShipmentId(row.shipment_id);
+        if let Some(outcome) = row.outcome {
+            let outcome = from_columns(&outcome, row.answer.as_deref())?;
+            let known = Known { order_id: row.order_id.map(OrderId), items_hash: row.items_hash, outcome };
+            met.known.insert(id, known);
+        }
+        if let (Some(order_id), Some(items_hash), Some(items), Some(status)) =
+            (row.hold_order_id, row.hold_items_hash, row.items, row.status)
+        {
+            let (lines, status) = reservations::read(&items, &status)?;
+            let hold = Hold { order_id: OrderId(order_id), items_hash, lines, status, expires_at: row.expires_at };
+            met.holds.insert(id, hold);
+        }
+    }
+    Ok(met)
 }
 
-/// Writes outcomes one by one, replacing what is there: for those that were voided, and for databases without a faster way.
-pub(super) async fn put(txn: &DatabaseTransaction, records: Vec<Record>, at: Timestamp) -> Result<(), DbErr> {
+/// Writes outcomes one by one: for databases without a faster way.
+pub(super) async fn put(txn: &DatabaseTransaction, records: Vec<&Record>, at: Timestamp) -> Result<(), DbErr> {
     for record in records {
         let (name, answer) = to_columns(&record.outcome)?;
         let row = outcome::ActiveModel {
             shipment_id: Set(record.shipment_id.uuid()),
             order_id: Set(record.order_id.map(OrderId::uuid)),
-            items_hash: Set(record.items_hash),
+            items_hash: Set(record.items_hash.clone()),
             outcome: Set(name.to_owned()),
             answer: Set(answer),
             at: Set(at),
         };
-        let columns = [outcome::Column::Outcome, outcome::Column::Answer, outcome::Column::At];
-        let conflict = OnConflict::column(outcome::Column::ShipmentId).update_columns(columns).to_owned();
-        outcome::Entity::insert(row).on_conflict(conflict).exec_without_returning(txn).await?;
+        outcome::Entity::insert(row).exec_without_returning(txn).await?;
     }
     Ok(())
+}
+
+/// Writes that these will never leave, also of those that were refused before.
+pub(super) async fn void(txn: &DatabaseTransaction, records: &[&Record], at: Timestamp) -> Result<(), DbErr> {
+    #[derive(Serialize)]
+    struct Row<'a> {
+        shipment_id: ShipmentId,
+        order_id: Option<OrderId>,
+        items_hash: Option<&'a str>,
+        at: String,
+    }
+    const COLUMNS: &bulk::Columns =
+        &[("shipment_id", Type::Uuid), ("order_id", Type::Uuid), ("items_hash", Type::Text), ("at", Type::Time)];
+    const SQL: &str = "\
+        INSERT INTO shipments (shipment_id, order_id, items_hash, outcome, answer, at)
+        SELECT shipment_id, order_id, items_hash, 'voided', NULL, at FROM {rows} WHERE true
+        ON CONFLICT (shipment_id) DO UPDATE SET outcome = 'voided', answer = NULL, at = excluded.at";
+    let rows = records.iter().map(|record| Row {
+        shipment_id: record.shipment_id,
+        order_id: record.order_id,
+        items_hash: record.items_hash.as_deref(),
+        at: at.to_rfc3339(),
+    });
+    bulk::execute(txn, COLUMNS, &rows.collect::<Vec<_>>(), &[SQL]).await
 }
 
 /// Which lines of the log to give.

@@ -1,6 +1,6 @@
 //! Writing what a batch came to: on PostgreSQL all its shipments in one statement, however many there are.
 
-use contract::{Confirmation, OrderStatus, Timestamp};
+use contract::{Confirmation, MovementKind, OrderStatus, Timestamp};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _, QueryFilter as _, Set, Statement,
@@ -9,11 +9,10 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::entities::{inventory as row, inventory_movements as movement, outbox, shipment_logs as log};
-use super::{inventory, movements, shipments};
-use crate::domain::adjustment::Kind;
+use super::{inventory, json, movements, reservations, returns, shipments};
 use crate::domain::batch::{Decision, Departure, Record, STORE};
 use crate::domain::shelf::Row;
-use crate::domain::shipment::Outcome;
+use crate::domain::shipment::{Line, Outcome};
 
 /// Writes a batch's net result. Every row that it changed carries `version`.
 ///
@@ -22,11 +21,13 @@ use crate::domain::shipment::Outcome;
 pub async fn write(txn: &DatabaseTransaction, decision: &Decision, version: i64, at: Timestamp) -> Result<(), DbErr> {
     // The ledger refers to rows, so they come first.
     inventory::upsert(txn, decision.entered.clone(), at).await?;
-    movements::insert(txn, decision.movements.clone(), version, at).await?;
+    movements::insert(txn, &decision.movements, version, at).await?;
+    reservations::put(txn, &decision.holds, at).await?;
+    returns::insert(txn, &decision.returns, at).await?;
 
     let is_voided = |record: &&Record| record.outcome == Outcome::Voided;
     let (voided, decided): (Vec<_>, Vec<_>) = decision.records.iter().partition(is_voided);
-    shipments::put(txn, voided.into_iter().cloned().collect(), at).await?;
+    shipments::void(txn, &voided, at).await?;
     if decision.taken.is_empty() && decision.departures.is_empty() && decided.is_empty() {
         return Ok(());
     }
@@ -45,33 +46,33 @@ fn confirmation(departure: &Departure) -> Result<String, DbErr> {
         shipment_id: Some(receipt.shipment_id),
         stock: Some(receipt.stock.clone()),
     };
-    serde_json::to_string(&body).map_err(|error| DbErr::Json(error.to_string()))
+    json(&body)
 }
 
 /// The data-modifying parts of one statement see the same snapshot, which is right here: they write to different tables.
 const AT_ONCE: &str = "\
 WITH taken AS (
-    UPDATE inventory SET quantity = t.quantity, version = $1, updated_at = $2
-    FROM UNNEST($4::uuid[], $5::bigint[]) AS t(book_id, quantity)
+    UPDATE inventory SET quantity = t.quantity, reserved = t.reserved, version = $1, updated_at = $2
+    FROM UNNEST($4::uuid[], $5::bigint[], $6::bigint[]) AS t(book_id, quantity, reserved)
     WHERE inventory.book_id = t.book_id
 ), line AS (
-    SELECT * FROM UNNEST($6::uuid[], $7::uuid[], $8::uuid[], $9::uuid[], $10::text[], $11::bigint[])
-        AS l(id, order_id, shipment_id, book_id, isbn, quantity)
+    SELECT * FROM UNNEST($7::uuid[], $8::uuid[], $9::uuid[], $10::uuid[], $11::text[], $12::bigint[], $13::bigint[])
+        AS l(id, order_id, shipment_id, book_id, isbn, quantity, held)
 ), moved AS (
     INSERT INTO inventory_movements
         (id, book_id, kind, on_hand_delta, reserved_delta, shipment_id, order_id, made_by, version, at)
-    SELECT id, book_id, 'shipped', -quantity, 0, shipment_id, order_id, $3, $1, $2 FROM line
+    SELECT id, book_id, 'shipped', -quantity, -held, shipment_id, order_id, $3, $1, $2 FROM line
 ), logged AS (
     INSERT INTO shipment_logs (id, order_id, shipment_id, book_id, isbn, quantity, shipped_at)
     SELECT id, order_id, shipment_id, book_id, isbn, quantity, $2 FROM line
 ), due AS (
     INSERT INTO outbox (shipment_id, order_id, body, attempts, next_attempt_at, created_at)
     SELECT shipment_id, order_id, body, 0, $2, $2
-    FROM UNNEST($12::uuid[], $13::uuid[], $14::text[]) AS o(shipment_id, order_id, body)
+    FROM UNNEST($14::uuid[], $15::uuid[], $16::text[]) AS o(shipment_id, order_id, body)
 )
 INSERT INTO shipments (shipment_id, order_id, items_hash, outcome, answer, at)
 SELECT shipment_id, order_id, items_hash, outcome, answer, $2
-FROM UNNEST($15::uuid[], $16::uuid[], $17::text[], $18::text[], $19::text[])
+FROM UNNEST($17::uuid[], $18::uuid[], $19::text[], $20::text[], $21::text[])
     AS r(shipment_id, order_id, items_hash, outcome, answer)";
 
 async fn write_at_once(
@@ -82,9 +83,10 @@ async fn write_at_once(
     at: Timestamp,
 ) -> Result<(), DbErr> {
     let mut values: Vec<Value> = vec![version.into(), at.into(), STORE.into()];
-    let taken = decision.taken.iter().map(|row| (row.book_id.uuid(), row.quantity));
-    let (books, quantities): (Vec<Uuid>, Vec<i64>) = taken.unzip();
-    values.extend([books.into(), quantities.into()]);
+    let taken = &decision.taken;
+    let books: Vec<Uuid> = taken.iter().map(|row| row.book_id.uuid()).collect();
+    let (quantities, reserved): (Vec<i64>, Vec<i64>) = taken.iter().map(|row| (row.quantity, row.reserved)).unzip();
+    values.extend([books.into(), quantities.into(), reserved.into()]);
 
     let mut lines = Lines::default();
     let (mut shipment_ids, mut order_ids, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
@@ -121,21 +123,23 @@ struct Lines {
     books: Vec<Uuid>,
     isbns: Vec<String>,
     quantities: Vec<i64>,
+    held: Vec<i64>,
 }
 
 impl Lines {
     fn extend(&mut self, departure: &Departure) {
-        for (book_id, isbn, quantity) in &departure.lines {
+        for Line { book_id, isbn, quantity } in &departure.lines {
             self.ids.push(Uuid::now_v7());
             self.orders.push(departure.receipt.order_id.uuid());
             self.shipments.push(departure.receipt.shipment_id.uuid());
             self.books.push(book_id.uuid());
             self.isbns.push(isbn.clone());
             self.quantities.push(*quantity);
+            self.held.push(if departure.was_held { *quantity } else { 0 });
         }
     }
 
-    fn into_values(self) -> [Value; 6] {
+    fn into_values(self) -> [Value; 7] {
         [
             self.ids.into(),
             self.orders.into(),
@@ -143,6 +147,7 @@ impl Lines {
             self.books.into(),
             self.isbns.into(),
             self.quantities.into(),
+            self.held.into(),
         ]
     }
 }
@@ -154,9 +159,10 @@ async fn write_in_turn(
     version: i64,
     at: Timestamp,
 ) -> Result<(), DbErr> {
-    for Row { book_id, quantity, .. } in &decision.taken {
+    for Row { book_id, quantity, reserved, .. } in &decision.taken {
         row::Entity::update_many()
             .col_expr(row::Column::Quantity, Expr::value(*quantity))
+            .col_expr(row::Column::Reserved, Expr::value(*reserved))
             .col_expr(row::Column::Version, Expr::value(version))
             .col_expr(row::Column::UpdatedAt, Expr::value(at))
             .filter(row::COLUMN.book_id.eq(book_id.uuid()))
@@ -166,14 +172,14 @@ async fn write_in_turn(
     let (mut moved, mut logged, mut due) = (Vec::new(), Vec::new(), Vec::new());
     for departure in &decision.departures {
         let (order_id, shipment_id) = (departure.receipt.order_id.uuid(), departure.receipt.shipment_id.uuid());
-        for (book_id, isbn, quantity) in &departure.lines {
+        for Line { book_id, isbn, quantity } in &departure.lines {
             let id = Uuid::now_v7();
             moved.push(movement::ActiveModel {
                 id: Set(id),
                 book_id: Set(book_id.uuid()),
-                kind: Set(Kind::Shipped.as_str().to_owned()),
+                kind: Set(MovementKind::Shipped.as_str().to_owned()),
                 on_hand_delta: Set(-quantity),
-                reserved_delta: Set(0),
+                reserved_delta: Set(if departure.was_held { -quantity } else { 0 }),
                 shipment_id: Set(Some(shipment_id)),
                 order_id: Set(Some(order_id)),
                 made_by: Set(STORE.to_owned()),
@@ -208,5 +214,5 @@ async fn write_in_turn(
     for chunk in due.chunks(500) {
         outbox::Entity::insert_many(chunk.to_vec()).exec_without_returning(txn).await?;
     }
-    shipments::put(txn, decided.into_iter().cloned().collect(), at).await
+    shipments::put(txn, decided, at).await
 }

@@ -1,6 +1,6 @@
 //! Changes of stock by people: entering books, counting, deliveries.
 
-use contract::{BookId, MAX_STOCK, Timestamp};
+use contract::{BookId, MAX_STOCK, MovementKind, Timestamp};
 
 use super::shelf::Row;
 
@@ -37,28 +37,6 @@ pub enum Change {
     Delta(i64),
 }
 
-/// How the ledger calls a movement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Copies came in.
-    Received,
-    /// The count was corrected.
-    Adjusted,
-    /// Copies left in a shipment.
-    Shipped,
-}
-
-impl Kind {
-    /// The name in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Received => "received",
-            Self::Adjusted => "adjusted",
-            Self::Shipped => "shipped",
-        }
-    }
-}
-
 /// Why a change cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -81,7 +59,7 @@ pub struct Adjusted {
     /// By how much the total changes.
     pub on_hand_delta: i64,
     /// What the ledger calls it.
-    pub kind: Kind,
+    pub kind: MovementKind,
 }
 
 /// Makes a change to a row, or to the lack of one. Bounds: reserved ≤ on hand ≤ [`MAX_STOCK`].
@@ -102,14 +80,14 @@ pub fn adjust(book_id: BookId, row: Option<&Row>, change: &Change) -> Result<Adj
                 version: 0,
                 updated_at: Timestamp::UNIX_EPOCH,
             };
-            (row, *quantity, Kind::Received)
+            (row, *quantity, MovementKind::Received)
         }
         (None, Change::Total(_) | Change::Delta(_)) => return Err(Refusal::UnknownBook),
         (Some(row), Change::Enter { quantity, .. } | Change::Total(quantity)) => {
-            (row.clone(), *quantity, Kind::Adjusted)
+            (row.clone(), *quantity, MovementKind::Adjusted)
         }
         (Some(row), Change::Delta(delta)) => {
-            let kind = if *delta > 0 { Kind::Received } else { Kind::Adjusted };
+            let kind = if *delta > 0 { MovementKind::Received } else { MovementKind::Adjusted };
             (row.clone(), row.quantity.saturating_add(*delta), kind)
         }
     };
@@ -146,13 +124,13 @@ mod tests {
     #[test]
     fn changes_within_bounds_are_made_and_named() {
         for (before, change, quantity, delta, kind) in [
-            (None, enter(5), 5, 5, Kind::Received),
-            (None, enter(0), 0, 0, Kind::Received),
-            (Some(row(5, 2)), enter(9), 9, 4, Kind::Adjusted),
-            (Some(row(5, 2)), Change::Total(2), 2, -3, Kind::Adjusted),
-            (Some(row(5, 2)), Change::Delta(3), 8, 3, Kind::Received),
-            (Some(row(5, 2)), Change::Delta(-3), 2, -3, Kind::Adjusted),
-            (Some(row(5, 0)), Change::Total(MAX_STOCK), MAX_STOCK, MAX_STOCK - 5, Kind::Adjusted),
+            (None, enter(5), 5, 5, MovementKind::Received),
+            (None, enter(0), 0, 0, MovementKind::Received),
+            (Some(row(5, 2)), enter(9), 9, 4, MovementKind::Adjusted),
+            (Some(row(5, 2)), Change::Total(2), 2, -3, MovementKind::Adjusted),
+            (Some(row(5, 2)), Change::Delta(3), 8, 3, MovementKind::Received),
+            (Some(row(5, 2)), Change::Delta(-3), 2, -3, MovementKind::Adjusted),
+            (Some(row(5, 0)), Change::Total(MAX_STOCK), MAX_STOCK, MAX_STOCK - 5, MovementKind::Adjusted),
         ] {
             let made = adjust(BOOK, before.as_ref(), &change).unwrap();
             assert_eq!((made.row.quantity, made.on_hand_delta, made.kind), (quantity, delta, kind), "{change:?}");

@@ -3,6 +3,8 @@
 pub mod adjustment;
 pub mod batch;
 pub mod delivery;
+pub mod hold;
 pub mod registration;
+pub mod returned;
 pub mod shelf;
 pub mod shipment;

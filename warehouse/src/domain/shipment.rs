@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use contract::{BookId, DatabaseId, OrderId, ShipmentId, ShipmentReceipt, ShipmentRequest, Shortfall, StockRow};
+use contract::{
+    BookId, DatabaseId, OrderId, ReservationRequest, ShipmentId, ShipmentLine, ShipmentReceipt, ShipmentRequest,
+    Shortfall, StockRow,
+};
 use serde::{Deserialize, Serialize};
 
 use super::shelf::Row;
@@ -22,27 +25,48 @@ pub struct Shipment {
 
 impl From<&ShipmentRequest> for Shipment {
     fn from(request: &ShipmentRequest) -> Self {
-        let mut lines = BTreeMap::new();
-        for item in &request.items {
-            *lines.entry(item.book_id).or_insert(0) += i64::from(item.quantity);
-        }
         Self {
             id: request.shipment_id.unwrap_or_else(|| request.order_id.into()),
             order_id: request.order_id,
             expected_database: request.database_id,
-            lines,
+            lines: added_up(&request.items),
         }
     }
+}
+
+impl From<&ReservationRequest> for Shipment {
+    fn from(request: &ReservationRequest) -> Self {
+        Self {
+            id: request.shipment_id,
+            order_id: request.order_id,
+            expected_database: request.database_id,
+            lines: added_up(&request.items),
+        }
+    }
+}
+
+/// Copies by book, whatever the lines' order and division.
+pub(super) fn added_up(items: &[ShipmentLine]) -> BTreeMap<BookId, i64> {
+    let mut lines = BTreeMap::new();
+    for item in items {
+        *lines.entry(item.book_id).or_insert(0) += i64::from(item.quantity);
+    }
+    lines
+}
+
+/// A digest of copies by book.
+pub(super) fn digest(lines: &BTreeMap<BookId, i64>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for (book, quantity) in lines {
+        hasher.update(book.uuid().as_bytes()).update(&quantity.to_le_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
 }
 
 impl Shipment {
     /// A digest of what it asks for; the same for every order and division of its lines.
     pub fn items_hash(&self) -> String {
-        let mut hasher = blake3::Hasher::new();
-        for (book, quantity) in &self.lines {
-            hasher.update(book.uuid().as_bytes()).update(&quantity.to_le_bytes());
-        }
-        hasher.finalize().to_hex().to_string()
+        digest(&self.lines)
     }
 
     /// The books of which `shelf` has too few copies free.
@@ -57,6 +81,18 @@ impl Shipment {
             .filter(|line| line.requested > line.available)
             .collect()
     }
+}
+
+/// A line of a shipment that has left, or of a reservation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Line {
+    /// The book.
+    pub book_id: BookId,
+    /// Its ISBN, as the stock has it.
+    pub isbn: String,
+    /// Copies.
+    pub quantity: i64,
 }
 
 /// How a shipment ended, once and for all but one way: a refused one may still be voided.

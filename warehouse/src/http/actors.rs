@@ -1,5 +1,5 @@
-//! The live tree, and the outbox beside it: a confirmation that the store refuses needs a person as an actor that fails
-//! does.
+//! The live tree, and beside it the outbox and what is set aside: a confirmation that the store refuses, or a reservation
+//! that nobody ships, needs a person as an actor that fails does.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use service::status;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::db::outbox::{self, Summary};
+use crate::db::{outbox, reservations};
 
-/// The tree is shown without the outbox when that cannot be read at once.
+/// The tree is shown alone when the rest cannot be read at once.
 const READ_WITHIN: Duration = Duration::from_secs(1);
 
 #[derive(Serialize, ToSchema)]
@@ -21,13 +21,16 @@ const READ_WITHIN: Duration = Duration::from_secs(1);
 pub(super) struct View {
     #[serde(flatten)]
     snapshot: Snapshot,
-    outbox: Option<Summary>,
+    outbox: Option<outbox::Summary>,
+    reservations: Option<reservations::Summary>,
 }
 
 /// `GET /actors`.
 pub(super) async fn tree(request: Request<App>) -> Result<Response, Problem> {
     let snapshot = status::shown(&request)?;
-    let read = request.app.reader.read("outbox", |connection| async move { outbox::summary(&connection).await });
-    let outbox = tokio::time::timeout(READ_WITHIN, read).await.ok().and_then(Result::ok);
-    Ok(Response::ok(&View { snapshot, outbox }))
+    let read = request.app.reader.read("actors", |connection| async move {
+        Ok((outbox::summary(&connection).await?, reservations::summary(&connection).await?))
+    });
+    let (outbox, reservations) = tokio::time::timeout(READ_WITHIN, read).await.ok().and_then(Result::ok).unzip();
+    Ok(Response::ok(&View { snapshot, outbox, reservations }))
 }

@@ -12,7 +12,7 @@ use service::problem::{Problem, Validation};
 use service::routes::{Caller, Request, Response};
 use utoipa::IntoParams;
 
-use super::shipments::ask_stock;
+use super::asking::{TEXT, ask_stock, is_text, out_of_bounds};
 use crate::actors::stock;
 use crate::app::App;
 use crate::db;
@@ -24,8 +24,6 @@ use crate::domain::batch::Answer;
 const INVENTORY_VERSION: HeaderName = HeaderName::from_static(INVENTORY_VERSION_HEADER);
 /// The size at which a piece of a long answer is sent.
 const PIECE: usize = 64 * 1024;
-/// Characters of a title, an author or a reason.
-const TEXT: usize = 500;
 
 #[derive(Deserialize, IntoParams)]
 pub(super) struct ListQuery {
@@ -235,10 +233,6 @@ fn change(body: &AdjustStock) -> Result<Change, Problem> {
     }
 }
 
-fn is_text(text: &str) -> bool {
-    !text.trim().is_empty() && text.chars().count() <= TEXT
-}
-
 async fn make(app: &App, adjustment: Adjustment) -> Result<InventoryItem, Problem> {
     let book_id = adjustment.book_id;
     let message = |reply: Reply<stock::Told>| stock::Msg::Adjust { adjustment, reply };
@@ -246,9 +240,7 @@ async fn make(app: &App, adjustment: Adjustment) -> Result<InventoryItem, Proble
         Answer::Adjusted(row) => Ok(row.into()),
         Answer::Refused(Refusal::UnknownBook) => Err(unknown_book()),
         Answer::Refused(Refusal::OutOfBounds { would_be, reserved }) => {
-            let detail = format!("It would be {would_be}; it must stay between {reserved} (reserved) and {MAX_STOCK}.");
-            Err(Problem::conflict(contract::problem::STOCK_BOUNDS, "Stock out of bounds", detail)
-                .with("bookId", book_id))
+            Err(out_of_bounds(would_be, reserved).with("bookId", book_id))
         }
         other => Err(Problem::internal(format!("an adjustment was answered with {other:?}"))),
     }

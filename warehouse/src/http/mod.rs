@@ -2,13 +2,17 @@
 
 mod accounts;
 mod actors;
+mod asking;
 mod health;
 mod inventory;
+mod reservations;
+mod returns;
 mod shipments;
 
 use contract::{
-    AdjustStock, InventoryItem, LoggedIn, Login, Movement, RegisterUser, Role, SetStock, ShipmentLogEntry,
-    ShipmentReceipt, ShipmentRequest, User, VoidReceipt, WarehouseHealthReport, WarehouseInfo,
+    AdjustStock, InventoryItem, LoggedIn, Login, Movement, RegisterUser, Reservation, ReservationEntry,
+    ReservationRequest, ReturnReceipt, ReturnRequest, Role, SetStock, ShipmentCall, ShipmentLogEntry, ShipmentReceipt,
+    ShipmentRequest, User, VoidReceipt, WarehouseHealthReport, WarehouseInfo,
 };
 use service::accounts::password_route;
 use service::audit::audit_route;
@@ -22,7 +26,7 @@ const STAFF: &[Role] = &[Role::WarehouseStaff];
 
 /// Every URL, who may use it, and who answers.
 pub fn table() -> Vec<Route<App>> {
-    let table = vec![
+    let mut table = vec![
         Route::get("/health", Access::Bearer, health::health)
             .summary("Whether this warehouse is well, and which database it has")
             .answers::<WarehouseHealthReport>(200, "It is well"),
@@ -66,6 +70,19 @@ pub fn table() -> Vec<Route<App>> {
             .query::<inventory::LedgerQuery>()
             .paged()
             .answers_list::<Movement>(200, "A page of it"),
+        status::takes_path(Route::get("/actors", Access::Roles(STAFF), actors::tree))
+            .summary("The tree of actors, live, and the outbox")
+            .answers::<actors::View>(200, "The tree"),
+        status::restart_route(Access::Roles(STAFF)),
+        status::events_route(Access::Roles(STAFF)),
+    ];
+    table.extend(shipping());
+    openapi::documented("Bookstore: warehouse", "Stock, and shipping it.", table)
+}
+
+/// What the store has done with the stock, and the lists of it for staff.
+fn shipping() -> Vec<Route<App>> {
+    vec![
         Route::get("/shipments", Access::Roles(STAFF), shipments::list)
             .summary("What has left, newest first")
             .query::<shipments::LogQuery>()
@@ -79,15 +96,47 @@ pub fn table() -> Vec<Route<App>> {
             .refuses(409, "Too few copies, voided, or known with other items"),
         Route::post("/shipments/:id/void", Access::Bearer, shipments::void)
             .summary("Make sure that a shipment never leaves")
+            .details("What is set aside for it is free again.")
+            .may_accept::<ShipmentCall>()
             .answers::<VoidReceipt>(200, "It never will")
             .refuses(409, "It has left"),
-        status::takes_path(Route::get("/actors", Access::Roles(STAFF), actors::tree))
-            .summary("The tree of actors, live, and the outbox")
-            .answers::<actors::View>(200, "The tree"),
-        status::restart_route(Access::Roles(STAFF)),
-        status::events_route(Access::Roles(STAFF)),
-    ];
-    openapi::documented("Bookstore: warehouse", "Stock, and shipping it.", table)
+        Route::get("/reservations", Access::Roles(STAFF), reservations::list)
+            .summary("What was set aside, newest first")
+            .query::<reservations::ListQuery>()
+            .paged()
+            .answers_list::<ReservationEntry>(200, "A page of it"),
+        Route::post("/reservations", Access::Bearer, reservations::reserve)
+            .summary("Set everything aside, or nothing")
+            .details(
+                "Idempotent by `shipmentId`, under which it is shipped later. It is released when it expires, and can then \
+                 never be shipped; one that is confirmed does not expire.",
+            )
+            .accepts::<ReservationRequest>()
+            .answers::<Reservation>(201, "Set aside now")
+            .answers::<Reservation>(200, "Set aside before")
+            .refuses(409, "Too few copies, voided or expired, shipped, or known with other items"),
+        Route::post("/reservations/:id/confirm", Access::Bearer, reservations::confirm)
+            .summary("Keep what is set aside: it does not expire any more")
+            .may_accept::<ShipmentCall>()
+            .answers::<Reservation>(200, "Kept, now or before")
+            .refuses(409, "Voided or expired, or shipped"),
+        Route::post("/reservations/:id/ship", Access::Bearer, reservations::ship)
+            .summary("Ship what is set aside")
+            .may_accept::<ShipmentCall>()
+            .answers::<ShipmentReceipt>(200, "Shipped, now or before")
+            .refuses(409, "Voided or expired"),
+        Route::delete("/reservations/:id", Access::Bearer, reservations::release)
+            .summary("Release what is set aside, and make sure that it never leaves")
+            .query::<reservations::ReleaseQuery>()
+            .answers::<VoidReceipt>(200, "It is free, and never will")
+            .refuses(409, "It has left"),
+        Route::post("/returns", Access::Bearer, returns::take_back)
+            .summary("Take back copies that were shipped")
+            .details("Idempotent by `returnId`. At most what the shipment took, less what came back of it before.")
+            .accepts::<ReturnRequest>()
+            .answers::<ReturnReceipt>(200, "They are on the shelf, now or before")
+            .refuses(409, "They were not shipped or are back already, or the id is known with others"),
+    ]
 }
 
 #[cfg(test)]

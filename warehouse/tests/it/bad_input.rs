@@ -1,6 +1,6 @@
 //! Whatever a client sends: never a 5xx, always a problem that names what is wrong, and nothing left behind.
 
-use contract::{OrderId, Problem};
+use contract::{OrderId, Problem, ShipmentId};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ const INVALID: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 
 async fn nothing_changed(house: &House) {
     assert_eq!(house.on_hand(1).await, 10);
-    for table in ["shipments", "shipment_logs", "outbox"] {
+    for table in ["shipments", "shipment_logs", "outbox", "reservations", "returns"] {
         assert_eq!(house.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
     }
     assert_eq!(house.number("SELECT count(*) FROM inventory").await, 1);
@@ -89,6 +89,92 @@ async fn defect_10_shipments() {
         refused(form, StatusCode::UNSUPPORTED_MEDIA_TYPE, None).await;
         for id in ["x", "1", "%00", "00000000-0000-0000-0000", "..%2F.."] {
             refused(house.service(Method::POST, &format!("/shipments/{id}/void")), StatusCode::NOT_FOUND, None).await;
+        }
+        nothing_changed(house).await;
+    })
+    .await;
+}
+
+/// What is wrong with the lines and the ids of any body of this sort; `change` makes it wrong.
+async fn refused_lines(post: impl Fn(&dyn Fn(&mut Value)) -> RequestBuilder, required: &[&str]) {
+    for quantity in NO_QUANTITY.iter().chain(&["0", "1000001"]) {
+        let quantity: Value = serde_json::from_str(quantity).unwrap();
+        let with = |body: &mut Value| body["items"][0]["quantity"] = quantity.clone();
+        refused(post(&with), INVALID, Some("items[0].quantity")).await;
+    }
+    for member in required {
+        let without = |body: &mut Value| drop(body.as_object_mut().unwrap().remove(*member));
+        refused(post(&without), INVALID, Some(member)).await;
+    }
+    let line = json!({ "bookId": book(1), "isbn": "x", "quantity": 1 });
+    for (member, value) in [
+        ("orderId", json!("x")),
+        ("shipmentId", json!(null)),
+        ("databaseId", json!("x")),
+        ("items", json!([])),
+        ("items", json!(vec![line; 1_001])),
+    ] {
+        refused(post(&|body| body[member] = value.clone()), INVALID, Some(member)).await;
+    }
+}
+
+#[tokio::test]
+async fn defect_10_reservations_and_returns() {
+    on_both(async |house| {
+        house.enter(1, 10).await;
+        let id = ShipmentId::new();
+        let post = |path: &str, mut body: Value, change: &dyn Fn(&mut Value)| {
+            (body["orderId"], body["shipmentId"]) = (json!(OrderId::new()), json!(id));
+            body["items"] = json!([{ "bookId": book(1), "isbn": "x", "quantity": 1 }]);
+            change(&mut body);
+            json_body(house.service(Method::POST, path), &body.to_string())
+        };
+        let reserve = |change: &dyn Fn(&mut Value)| post("/reservations", json!({ "expiresInSeconds": 60 }), change);
+        refused_lines(reserve, &["orderId", "shipmentId", "items", "expiresInSeconds"]).await;
+        for seconds in NO_QUANTITY.iter().chain(&["0", "86401", "4294967296"]) {
+            let seconds: Value = serde_json::from_str(seconds).unwrap();
+            refused(reserve(&|body| body["expiresInSeconds"] = seconds.clone()), INVALID, Some("expiresInSeconds"))
+                .await;
+        }
+        let take_back = |change: &dyn Fn(&mut Value)| post("/returns", json!({ "returnId": id }), change);
+        refused_lines(take_back, &["returnId", "orderId", "shipmentId", "items"]).await;
+        for reason in [json!(""), json!(" "), json!("x".repeat(501)), json!("a\0b"), json!(5)] {
+            refused(take_back(&|body| body["reason"] = reason.clone()), INVALID, Some("reason")).await;
+        }
+        nothing_changed(house).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn defect_10_calls_about_a_reservation() {
+    on_both(async |house| {
+        house.enter(1, 10).await;
+        let id = ShipmentId::new();
+        for what in ["confirm", "ship"] {
+            let post = |body: &str| json_body(house.service(Method::POST, &format!("/reservations/{id}/{what}")), body);
+            refused(post(r#"{"databaseId": 5}"#), INVALID, Some("databaseId")).await;
+            for body in ["null", "[]", "5"] {
+                refused(post(body), INVALID, None).await;
+            }
+            refused(post("{"), StatusCode::BAD_REQUEST, None).await;
+            refused(post("{}"), StatusCode::NOT_FOUND, None).await;
+            for id in ["x", "%00"] {
+                let post = house.service(Method::POST, &format!("/reservations/{id}/{what}"));
+                refused(post, StatusCode::NOT_FOUND, None).await;
+            }
+        }
+        let release = |rest: &str| house.service(Method::DELETE, &format!("/reservations/{rest}"));
+        refused(release("x"), StatusCode::NOT_FOUND, None).await;
+        refused(release(&format!("{id}?databaseId=x")), INVALID, Some("databaseId")).await;
+        for (query, field) in [
+            ("status=LOST", "status"),
+            ("status=held", "status"),
+            ("orderId=x", "orderId"),
+            ("limit=0", "limit"),
+            ("cursor=x", "cursor"),
+        ] {
+            refused(house.staff(Method::GET, &format!("/reservations?{query}")), INVALID, Some(field)).await;
         }
         nothing_changed(house).await;
     })

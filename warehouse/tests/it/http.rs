@@ -26,12 +26,12 @@ impl House {
     }
 }
 
-async fn send(request: RequestBuilder) -> (StatusCode, Value) {
+pub(crate) async fn send(request: RequestBuilder) -> (StatusCode, Value) {
     let response = request.send().await.unwrap();
     (response.status(), response.json().await.unwrap_or_default())
 }
 
-fn line(number: u128, quantity: u32) -> Value {
+pub(crate) fn line(number: u128, quantity: u32) -> Value {
     json!({ "bookId": book(number), "isbn": "x", "quantity": quantity })
 }
 
@@ -227,6 +227,12 @@ async fn every_route_lets_in_only_those_it_is_for() {
             (Method::POST, "/shipments".to_owned(), true, false),
             (Method::POST, format!("/shipments/{none}/void"), true, false),
             (Method::GET, "/shipments".to_owned(), false, true),
+            (Method::GET, "/reservations".to_owned(), false, true),
+            (Method::POST, "/reservations".to_owned(), true, false),
+            (Method::POST, format!("/reservations/{none}/confirm"), true, false),
+            (Method::POST, format!("/reservations/{none}/ship"), true, false),
+            (Method::DELETE, format!("/reservations/{none}"), true, false),
+            (Method::POST, "/returns".to_owned(), true, false),
             (Method::GET, "/actors".to_owned(), false, true),
         ];
         for (method, path, for_services, for_staff) in routes {
@@ -246,9 +252,11 @@ async fn every_route_lets_in_only_those_it_is_for() {
         let (_, actors) = send(house.staff(Method::GET, "/actors")).await;
         let children: Vec<_> =
             actors["tree"]["children"].as_array().unwrap().iter().map(|child| &child["path"]).collect();
-        let names = ["database", "stock", "queries", "accounts", "audit", "relay", "http", "registrar", "titles"];
+        let names =
+            ["database", "stock", "queries", "accounts", "audit", "relay", "sweeper", "http", "registrar", "titles"];
         assert_eq!(children, names.map(|name| json!(format!("warehouse/{name}"))).iter().collect::<Vec<_>>());
         assert_eq!(actors["outbox"]["waiting"], json!(0));
+        assert_eq!(actors["reservations"]["held"], json!(0));
     })
     .await;
 }

@@ -6,6 +6,8 @@ mod bad_input;
 mod http;
 mod listing;
 mod relay;
+mod reservations;
+mod returns;
 mod stock;
 mod support;
 mod titles;

@@ -20,8 +20,9 @@ use warehouse::client::{RegisterError, StoreApi};
 use warehouse::config::{Config, DEFAULTS};
 use warehouse::db::titles::Titled;
 use warehouse::domain::adjustment::{Adjustment, Change};
-use warehouse::domain::batch::Answer;
+use warehouse::domain::batch::{Answer, Named};
 use warehouse::domain::delivery::Attempt;
+use warehouse::domain::returned::Return;
 use warehouse::domain::shipment::{Outcome, Shipment};
 
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -218,8 +219,27 @@ impl House {
         self.told(self.app.stock.ask(SOON, |reply| stock::Msg::Ship { shipment, reply }).await)
     }
 
-    pub(crate) async fn void(&self, shipment_id: ShipmentId) -> Answer {
-        self.told(self.app.stock.ask(SOON, |reply| stock::Msg::Void { shipment_id, reply }).await)
+    pub(crate) async fn void(&self, id: ShipmentId) -> Answer {
+        let shipment = named(id);
+        self.told(self.app.stock.ask(SOON, |reply| stock::Msg::Void { shipment, reply }).await)
+    }
+
+    pub(crate) async fn reserve(&self, shipment: Shipment, hold: Duration) -> Answer {
+        self.told(self.app.stock.ask(SOON, |reply| stock::Msg::Reserve { shipment, hold, reply }).await)
+    }
+
+    pub(crate) async fn confirm(&self, id: ShipmentId) -> Answer {
+        let shipment = named(id);
+        self.told(self.app.stock.ask(SOON, |reply| stock::Msg::Confirm { shipment, reply }).await)
+    }
+
+    pub(crate) async fn ship_held(&self, id: ShipmentId) -> Answer {
+        let shipment = named(id);
+        self.told(self.app.stock.ask(SOON, |reply| stock::Msg::ShipHeld { shipment, reply }).await)
+    }
+
+    pub(crate) async fn take_back(&self, returned: Return) -> Answer {
+        self.told(self.app.stock.ask(SOON, |reply| stock::Msg::Return { returned, reply }).await)
     }
 
     fn told(&self, told: Result<stock::Told, actors::AskError>) -> Answer {
@@ -268,6 +288,16 @@ impl House {
                 (SELECT 1 FROM shipments s WHERE s.shipment_id = l.shipment_id AND s.outcome = 'shipped')",
             "SELECT count(*) FROM shipments s WHERE s.outcome = 'shipped' AND NOT EXISTS
                 (SELECT 1 FROM shipment_logs l WHERE s.shipment_id = l.shipment_id)",
+            // A reservation's end is its shipment's outcome, and until then there is none.
+            "SELECT count(*) FROM reservations r LEFT JOIN shipments s ON s.shipment_id = r.shipment_id
+                WHERE coalesce(s.outcome, 'none') <> CASE WHEN r.status IN ('held', 'confirmed') THEN 'none'
+                    WHEN r.status = 'shipped' THEN 'shipped' ELSE 'voided' END",
+            // What it moved of the copies set aside is all still there while it is live, and nothing after.
+            "SELECT count(*) FROM reservations r WHERE (r.status IN ('held', 'confirmed')) <>
+                ((SELECT sum(reserved_delta) FROM inventory_movements m WHERE m.shipment_id = r.shipment_id) > 0)",
+            "SELECT count(*) FROM (SELECT shipment_id, book_id FROM inventory_movements WHERE kind = 'returned'
+                GROUP BY shipment_id, book_id HAVING sum(on_hand_delta) > coalesce((SELECT l.quantity FROM shipment_logs l
+                    WHERE l.shipment_id = inventory_movements.shipment_id AND l.book_id = inventory_movements.book_id), 0)) t",
         ] {
             assert_eq!(self.number(wrong).await, 0, "{wrong}");
         }
@@ -282,6 +312,10 @@ pub(crate) fn book(number: u128) -> BookId {
 pub(crate) fn shipment(lines: &[(u128, i64)]) -> Shipment {
     let lines = lines.iter().map(|&(number, quantity)| (book(number), quantity)).collect();
     Shipment { id: ShipmentId::new(), order_id: OrderId::new(), expected_database: None, lines }
+}
+
+fn named(id: ShipmentId) -> Named {
+    Named { id, expected_database: None }
 }
 
 pub(crate) fn is_shipped(answer: &Answer) -> bool {

@@ -1,65 +1,27 @@
 //! What comes of a batch: its members are decided one by one in the order they arrived, each seeing what those before it
 //! left, and the net result is written in one transaction (R13).
 
+mod decision;
+mod holds;
+mod member;
+mod returns;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use contract::{BookId, DatabaseId, OrderId, ShipmentId, ShipmentReceipt, Shortfall, StockRow, Timestamp};
+use contract::{BookId, DatabaseId, MovementKind, OrderId, ReturnId, ShipmentId, Shortfall, Timestamp};
 
-use super::adjustment::{self, Adjustment, Change, Kind};
+use self::decision::Verdict;
+use super::adjustment::{self, Adjustment, Change};
+use super::hold::Hold;
+use super::returned::{Return, Returned};
 use super::shelf::Row;
-use super::shipment::{Known, Outcome, Refused, Shipment};
+use super::shipment::{Known, Line, Outcome, Shipment};
 
-/// Who ships, in the ledger.
+pub use decision::{Decision, Departure, Movement, Record};
+pub use member::{Answer, Member, Named};
+
+/// Who ships, sets aside and takes back, in the ledger.
 pub const STORE: &str = "store";
-
-/// One thing asked of the stock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Member {
-    /// Ship, all lines or none.
-    Ship(Shipment),
-    /// Make sure that it never ships.
-    Void(ShipmentId),
-    /// Change what is there.
-    Adjust(Adjustment),
-}
-
-impl Member {
-    /// The books it touches.
-    pub fn books(&self) -> impl Iterator<Item = BookId> + '_ {
-        let (shipped, adjusted) = match self {
-            Self::Ship(shipment) => (Some(shipment.lines.keys().copied()), None),
-            Self::Void(_) => (None, None),
-            Self::Adjust(adjustment) => (None, Some(adjustment.book_id)),
-        };
-        shipped.into_iter().flatten().chain(adjusted)
-    }
-
-    /// The shipment it is about.
-    pub fn shipment(&self) -> Option<ShipmentId> {
-        match self {
-            Self::Ship(shipment) => Some(shipment.id),
-            Self::Void(id) => Some(*id),
-            Self::Adjust(_) => None,
-        }
-    }
-}
-
-/// What a member is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// How the shipment ended, now or when it was first asked for.
-    Decided(Outcome),
-    /// The shipmentId is known with other items, or for another order.
-    Mismatch,
-    /// The caller means another database.
-    OtherDatabase,
-    /// It cannot be voided any more.
-    AlreadyShipped(ShipmentReceipt),
-    /// The row as the batch left it.
-    Adjusted(Row),
-    /// The change cannot be made.
-    Refused(adjustment::Refusal),
-}
 
 /// What is known when the batch begins.
 #[derive(Clone, Debug)]
@@ -72,64 +34,16 @@ pub struct Ground {
     pub version: i64,
     /// The time of this commit.
     pub now: Timestamp,
-    /// The rows of all books that the members touch.
+    /// The rows of all books that the members touch, those of the reservations among them.
     pub shelf: BTreeMap<BookId, Row>,
     /// Those of the members' shipments that were decided before.
     pub known: BTreeMap<ShipmentId, Known>,
-}
-
-/// A line of the ledger.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Movement {
-    /// The book.
-    pub book_id: BookId,
-    /// What it is called.
-    pub kind: Kind,
-    /// Change of the copies on hand.
-    pub on_hand_delta: i64,
-    /// By whom.
-    pub made_by: String,
-    /// Why.
-    pub reason: Option<String>,
-}
-
-/// A shipment that leaves with this batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Departure {
-    /// Its lines with their ISBNs.
-    pub lines: Vec<(BookId, String, i64)>,
-    /// What its caller is told.
-    pub receipt: ShipmentReceipt,
-}
-
-/// A shipment whose outcome is to be written, new or changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// The shipment.
-    pub shipment_id: ShipmentId,
-    /// The order, unless voided unasked.
-    pub order_id: Option<OrderId>,
-    /// What it asked for, likewise.
-    pub items_hash: Option<String>,
-    /// How it ended.
-    pub outcome: Outcome,
-}
-
-/// The net result.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Decision {
-    /// One for each member, in their order.
-    pub answers: Vec<Answer>,
-    /// Rows whose quantity alone changed, with their new version.
-    pub taken: Vec<Row>,
-    /// Rows that people entered or changed, with their new version.
-    pub entered: Vec<Row>,
-    /// Movements by people.
-    pub movements: Vec<Movement>,
-    /// Shipments that leave; each of their lines is a movement and a line of the log, and their confirmation is due.
-    pub departures: Vec<Departure>,
-    /// Outcomes to write, those of the departures among them.
-    pub records: Vec<Record>,
+    /// Those of the members' shipments that were ever set aside.
+    pub holds: BTreeMap<ShipmentId, Hold>,
+    /// What the shipments took of which copies come back.
+    pub shipped: BTreeMap<ShipmentId, BTreeMap<BookId, i64>>,
+    /// The members' returns that were made before, and all others of the same shipments.
+    pub returns: BTreeMap<ReturnId, Returned>,
 }
 
 /// Decides a batch.
@@ -139,20 +53,33 @@ pub fn decide(ground: Ground, members: &[Member]) -> Decision {
     batch.finish(verdicts)
 }
 
-/// What a member comes to before the batch's last rows are known.
-enum Verdict {
-    Settled(Answer),
-    /// The outcome of a shipment that was first decided in this batch.
-    Fresh(ShipmentId),
-    /// It leaves with this batch, and cannot be voided any more.
-    TooLate(ShipmentId),
-    Adjusted(BookId),
-}
-
 /// A shipment first decided in this batch.
 enum Fresh {
-    Ship { order_id: OrderId, items_hash: String, lines: Vec<(BookId, String, i64)> },
+    Ship { order_id: OrderId, items_hash: String, lines: Vec<Line>, was_held: bool },
     Refuse { order_id: OrderId, items_hash: String, books: Vec<BookId>, shortfalls: Vec<Shortfall> },
+}
+
+/// Where a shipment stands after the members so far.
+struct Standing<'a> {
+    stage: Stage,
+    /// The order and the items, unless it was voided unasked.
+    order_id: Option<OrderId>,
+    items_hash: Option<&'a str>,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    /// Its copies are set aside.
+    Live,
+    Shipped,
+    Refused,
+    Voided,
+}
+
+impl Standing<'_> {
+    fn is_of(&self, order_id: OrderId, items_hash: &str) -> bool {
+        self.order_id.is_none_or(|known| known == order_id) && self.items_hash.is_none_or(|known| known == items_hash)
+    }
 }
 
 struct Batch {
@@ -161,6 +88,9 @@ struct Batch {
     entered: BTreeSet<BookId>,
     fresh: BTreeMap<ShipmentId, Fresh>,
     voided: BTreeMap<ShipmentId, Record>,
+    /// Reservations that are new or have changed.
+    changed: BTreeSet<ShipmentId>,
+    returned: BTreeMap<ReturnId, Return>,
     movements: Vec<Movement>,
 }
 
@@ -172,83 +102,117 @@ impl Batch {
             entered: BTreeSet::new(),
             fresh: BTreeMap::new(),
             voided: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            returned: BTreeMap::new(),
             movements: Vec::new(),
         }
     }
 
     fn decide(&mut self, member: &Member) -> Verdict {
+        if member.expected_database().is_some_and(|id| id != self.ground.database_id) {
+            return Verdict::Settled(Answer::OtherDatabase);
+        }
+        // Whoever comes first after its time releases a reservation: there is one rule for all that may race with its end.
+        if let Some(id) = member.shipment() {
+            self.release_overdue(id);
+        }
         match member {
             Member::Ship(shipment) => self.ship(shipment),
-            Member::Void(id) => self.void(*id),
+            Member::Reserve(shipment, hold) => self.reserve(shipment, *hold),
+            Member::Confirm(named) => self.confirm(named.id),
+            Member::ShipHeld(named) => self.ship_held(named.id),
+            Member::Void(named) => self.void(named.id),
+            Member::Expire(_) => Verdict::Settled(Answer::Swept),
+            Member::Return(returned) => self.take_back(returned),
             Member::Adjust(adjustment) => self.adjust(adjustment),
         }
     }
 
-    fn ship(&mut self, shipment: &Shipment) -> Verdict {
-        if shipment.expected_database.is_some_and(|id| id != self.ground.database_id) {
-            return Verdict::Settled(Answer::OtherDatabase);
-        }
-        let items_hash = shipment.items_hash();
-        if let Some((order_id, hash, verdict)) = self.decided_before(shipment.id) {
-            let differs = order_id.is_some_and(|order_id| order_id != shipment.order_id)
-                || hash.is_some_and(|hash| hash != items_hash);
-            return if differs { Verdict::Settled(Answer::Mismatch) } else { verdict };
-        }
-        let shortfalls = shipment.shortfalls(&self.ground.shelf);
-        let order_id = shipment.order_id;
-        let fresh = if shortfalls.is_empty() {
-            let take = |(&book_id, &quantity)| (book_id, self.take(book_id, quantity), quantity);
-            let lines = shipment.lines.iter().map(take).collect();
-            Fresh::Ship { order_id, items_hash, lines }
-        } else {
-            Fresh::Refuse { order_id, items_hash, books: shipment.lines.keys().copied().collect(), shortfalls }
-        };
-        self.fresh.insert(shipment.id, fresh);
-        Verdict::Fresh(shipment.id)
-    }
-
-    /// The order, items and outcome of a shipment that was decided, before or in this batch.
-    fn decided_before(&self, id: ShipmentId) -> Option<(Option<OrderId>, Option<&str>, Verdict)> {
-        let settled = |outcome: &Outcome| Verdict::Settled(Answer::Decided(outcome.clone()));
+    fn standing(&self, id: ShipmentId) -> Option<Standing<'_>> {
         if let Some(record) = self.voided.get(&id) {
-            return Some((record.order_id, record.items_hash.as_deref(), settled(&record.outcome)));
+            let items_hash = record.items_hash.as_deref();
+            return Some(Standing { stage: Stage::Voided, order_id: record.order_id, items_hash });
         }
-        match self.fresh.get(&id) {
-            Some(Fresh::Ship { order_id, items_hash, .. } | Fresh::Refuse { order_id, items_hash, .. }) => {
-                Some((Some(*order_id), Some(items_hash), Verdict::Fresh(id)))
-            }
+        if let Some(fresh) = self.fresh.get(&id) {
+            let (stage, order_id, items_hash) = match fresh {
+                Fresh::Ship { order_id, items_hash, .. } => (Stage::Shipped, order_id, items_hash),
+                Fresh::Refuse { order_id, items_hash, .. } => (Stage::Refused, order_id, items_hash),
+            };
+            return Some(Standing { stage, order_id: Some(*order_id), items_hash: Some(items_hash) });
+        }
+        if let Some(hold) = self.ground.holds.get(&id).filter(|hold| hold.is_live()) {
+            let items_hash = Some(hold.items_hash.as_str());
+            return Some(Standing { stage: Stage::Live, order_id: Some(hold.order_id), items_hash });
+        }
+        let known = self.ground.known.get(&id)?;
+        let stage = match known.outcome {
+            Outcome::Shipped(_) => Stage::Shipped,
+            Outcome::Refused(_) => Stage::Refused,
+            Outcome::Voided => Stage::Voided,
+        };
+        Some(Standing { stage, order_id: known.order_id, items_hash: known.items_hash.as_deref() })
+    }
+
+    fn ship(&mut self, shipment: &Shipment) -> Verdict {
+        let (id, items_hash) = (shipment.id, shipment.items_hash());
+        match self.standing(id) {
+            Some(standing) if !standing.is_of(shipment.order_id, &items_hash) => Verdict::Settled(Answer::Mismatch),
+            Some(Standing { stage: Stage::Live, .. }) => self.depart(id),
+            Some(Standing { stage: Stage::Shipped, .. }) => Verdict::Shipped(id),
+            Some(Standing { stage: Stage::Refused, .. }) => Verdict::Refused(id),
+            Some(Standing { stage: Stage::Voided, .. }) => Verdict::Settled(Answer::Decided(Outcome::Voided)),
             None => {
-                let known = self.ground.known.get(&id)?;
-                Some((known.order_id, known.items_hash.as_deref(), settled(&known.outcome)))
+                let shortfalls = shipment.shortfalls(&self.ground.shelf);
+                if !shortfalls.is_empty() {
+                    return self.refuse(shipment, items_hash, shortfalls);
+                }
+                let lines = self.lines(shipment);
+                for line in &lines {
+                    self.change(line.book_id, -line.quantity, 0);
+                }
+                let order_id = shipment.order_id;
+                self.fresh.insert(id, Fresh::Ship { order_id, items_hash, lines, was_held: false });
+                Verdict::Shipped(id)
             }
         }
     }
 
-    /// Takes copies that are known to be there; answers the book's ISBN.
-    fn take(&mut self, book_id: BookId, quantity: i64) -> String {
-        self.touched.insert(book_id);
-        match self.ground.shelf.get_mut(&book_id) {
-            Some(row) => {
-                row.quantity -= quantity;
-                row.isbn.clone()
-            }
-            None => String::new(),
+    fn refuse(&mut self, shipment: &Shipment, items_hash: String, shortfalls: Vec<Shortfall>) -> Verdict {
+        let books = shipment.lines.keys().copied().collect();
+        let refused = Fresh::Refuse { order_id: shipment.order_id, items_hash, books, shortfalls };
+        self.fresh.insert(shipment.id, refused);
+        Verdict::Refused(shipment.id)
+    }
+
+    /// What a shipment asks for, with the ISBNs that the stock has.
+    fn lines(&self, shipment: &Shipment) -> Vec<Line> {
+        let isbn = |book_id| self.ground.shelf.get(book_id).map_or_else(String::new, |row| row.isbn.clone());
+        let lines = shipment.lines.iter();
+        lines.map(|(book_id, &quantity)| Line { book_id: *book_id, isbn: isbn(book_id), quantity }).collect()
+    }
+
+    /// Changes a row within its bounds, of which the caller makes sure.
+    fn change(&mut self, book_id: BookId, on_hand_delta: i64, reserved_delta: i64) {
+        if let Some(row) = self.ground.shelf.get_mut(&book_id) {
+            row.quantity += on_hand_delta;
+            row.reserved += reserved_delta;
+            self.touched.insert(book_id);
         }
     }
 
     fn void(&mut self, id: ShipmentId) -> Verdict {
-        let (order_id, items_hash) = match (self.fresh.get(&id), self.ground.known.get(&id)) {
-            (Some(Fresh::Ship { .. }), _) => return Verdict::TooLate(id),
-            (Some(Fresh::Refuse { order_id, items_hash, .. }), _) => (Some(*order_id), Some(items_hash.clone())),
-            (None, Some(known)) => match &known.outcome {
-                Outcome::Shipped(receipt) => return Verdict::Settled(Answer::AlreadyShipped(receipt.clone())),
-                Outcome::Refused(_) | Outcome::Voided => (known.order_id, known.items_hash.clone()),
-            },
-            (None, None) => (None, None),
+        let (order_id, items_hash) = match self.standing(id) {
+            Some(Standing { stage: Stage::Shipped, .. }) => return Verdict::TooLate(id),
+            Some(Standing { stage: Stage::Voided, .. }) => return Verdict::Voided(id),
+            Some(Standing { stage: Stage::Live, .. }) => {
+                self.release(id, contract::ReservationStatus::Released);
+                return Verdict::Voided(id);
+            }
+            Some(Standing { stage: Stage::Refused, order_id, items_hash }) => (order_id, items_hash.map(str::to_owned)),
+            None => (None, None),
         };
-        let record = Record { shipment_id: id, order_id, items_hash, outcome: Outcome::Voided };
-        self.voided.insert(id, record);
-        Verdict::Settled(Answer::Decided(Outcome::Voided))
+        self.voided.insert(id, Record { shipment_id: id, order_id, items_hash, outcome: Outcome::Voided });
+        Verdict::Voided(id)
     }
 
     fn adjust(&mut self, adjustment: &Adjustment) -> Verdict {
@@ -266,6 +230,9 @@ impl Batch {
                 book_id,
                 kind: adjusted.kind,
                 on_hand_delta: adjusted.on_hand_delta,
+                reserved_delta: 0,
+                shipment_id: None,
+                order_id: None,
                 made_by: adjustment.made_by.clone(),
                 reason: adjustment.reason.clone(),
             });
@@ -278,86 +245,18 @@ impl Batch {
         Verdict::Adjusted(book_id)
     }
 
-    /// Every row that changed gets the version of the commit; only then are the answers put together, so that each
-    /// carries the rows as the commit leaves them (R14).
-    fn finish(mut self, verdicts: Vec<Verdict>) -> Decision {
-        for book_id in &self.touched {
-            if let Some(row) = self.ground.shelf.get_mut(book_id) {
-                (row.version, row.updated_at) = (self.ground.version, self.ground.now);
-            }
-        }
-        let mut decision = Decision { movements: std::mem::take(&mut self.movements), ..Decision::default() };
-        let mut fresh = BTreeMap::new();
-        for (&shipment_id, decided) in &self.fresh {
-            let (record, departure) = self.record(shipment_id, decided);
-            fresh.insert(shipment_id, record.outcome.clone());
-            decision.departures.extend(departure);
-            if !self.voided.contains_key(&shipment_id) {
-                decision.records.push(record);
-            }
-        }
-        decision.records.extend(self.voided.into_values());
-        let shelf = &self.ground.shelf;
-        decision.answers = verdicts.into_iter().map(|verdict| answer(verdict, &fresh, shelf)).collect();
-        for book_id in &self.touched {
-            let rows = if self.entered.contains(book_id) { &mut decision.entered } else { &mut decision.taken };
-            rows.extend(shelf.get(book_id).cloned());
-        }
-        decision
-    }
-
-    fn record(&self, shipment_id: ShipmentId, fresh: &Fresh) -> (Record, Option<Departure>) {
-        let record = |order_id: &OrderId, items_hash: &String, outcome| Record {
-            shipment_id,
-            order_id: Some(*order_id),
-            items_hash: Some(items_hash.clone()),
-            outcome,
-        };
-        match fresh {
-            Fresh::Ship { order_id, items_hash, lines } => {
-                let receipt = ShipmentReceipt {
-                    order_id: *order_id,
-                    shipment_id,
-                    warehouse_name: self.ground.warehouse_name.clone(),
-                    shipped: true,
-                    shipped_at: self.ground.now,
-                    stock: self.stock(lines.iter().map(|(book_id, ..)| *book_id)),
-                    database_id: self.ground.database_id,
-                };
-                let record = record(order_id, items_hash, Outcome::Shipped(receipt.clone()));
-                (record, Some(Departure { lines: lines.clone(), receipt }))
-            }
-            Fresh::Refuse { order_id, items_hash, books, shortfalls } => {
-                let stock = self.stock(books.iter().copied());
-                let refused = Refused { shortfalls: shortfalls.clone(), stock };
-                (record(order_id, items_hash, Outcome::Refused(refused)), None)
-            }
-        }
-    }
-
-    /// Rows as the commit leaves them. A book without a row is told as none at the version of this commit, so that whoever
-    /// believes in copies of it learns better.
-    fn stock(&self, books: impl Iterator<Item = BookId>) -> Vec<StockRow> {
-        let version = self.ground.version;
-        let none = |book_id| StockRow { book_id, quantity: 0, reserved: 0, version };
-        books.map(|book_id| self.ground.shelf.get(&book_id).map_or_else(|| none(book_id), Row::stock)).collect()
-    }
-}
-
-fn answer(verdict: Verdict, fresh: &BTreeMap<ShipmentId, Outcome>, shelf: &BTreeMap<BookId, Row>) -> Answer {
-    // Every shipment that a verdict names is there; voided is what promises least.
-    let outcome = |id| fresh.get(&id).cloned().unwrap_or(Outcome::Voided);
-    match verdict {
-        Verdict::Settled(answer) => answer,
-        Verdict::Fresh(id) => Answer::Decided(outcome(id)),
-        Verdict::TooLate(id) => match outcome(id) {
-            Outcome::Shipped(receipt) => Answer::AlreadyShipped(receipt),
-            other => Answer::Decided(other),
-        },
-        Verdict::Adjusted(book_id) => match shelf.get(&book_id) {
-            Some(row) => Answer::Adjusted(row.clone()),
-            None => Answer::Refused(adjustment::Refusal::UnknownBook),
-        },
+    /// Notes what the store did to a book.
+    fn note(&mut self, kind: MovementKind, of: (ShipmentId, OrderId), book_id: BookId, deltas: (i64, i64)) {
+        self.movements.push(Movement {
+            book_id,
+            kind,
+            on_hand_delta: deltas.0,
+            reserved_delta: deltas.1,
+            shipment_id: Some(of.0),
+            order_id: Some(of.1),
+            made_by: STORE.to_owned(),
+            reason: None,
+        });
     }
 }
 
