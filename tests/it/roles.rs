@@ -66,6 +66,12 @@ const WAREHOUSE: &[(&str, &str, &str)] = &[
     ("GET", "/shipments", "WAREHOUSE_STAFF"),
     ("POST", "/shipments", "service"),
     ("POST", "/shipments/{id}/void", "service"),
+    ("GET", "/reservations", "WAREHOUSE_STAFF"),
+    ("POST", "/reservations", "service"),
+    ("POST", "/reservations/{id}/confirm", "service"),
+    ("POST", "/reservations/{id}/ship", "service"),
+    ("DELETE", "/reservations/{id}", "service"),
+    ("POST", "/returns", "service"),
 ];
 
 #[derive(Debug, Clone, Copy)]

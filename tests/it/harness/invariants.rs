@@ -132,6 +132,52 @@ const WAREHOUSE: &[(&str, &str)] = &[
          WHERE (l.order_id IS NOT NULL) <> coalesce(s.outcome = 'shipped', false) OR (l.order_id IS NOT NULL AND l.order_id <> s.order_id)",
     ),
     (
+        "copies set aside that are not those of the live reservations",
+        "SELECT book_id, i.reserved, r.held FROM inventory i FULL JOIN (
+             SELECT (line ->> 'bookId')::uuid AS book_id, sum((line ->> 'quantity')::bigint) AS held
+             FROM reservations, jsonb_array_elements(items::jsonb) line WHERE status IN ('held', 'confirmed') GROUP BY 1) r USING (book_id)
+         WHERE coalesce(i.reserved, 0) <> coalesce(r.held, 0)",
+    ),
+    (
+        "a reservation whose end is not its shipment's outcome",
+        "SELECT r.shipment_id, r.status, s.outcome FROM reservations r LEFT JOIN shipments s USING (shipment_id)
+         WHERE s.outcome IS DISTINCT FROM CASE WHEN r.status IN ('held', 'confirmed') THEN NULL WHEN r.status = 'shipped' THEN 'shipped' ELSE 'voided' END
+             OR (s.outcome IS NOT NULL AND (s.order_id <> r.order_id OR s.items_hash <> r.items_hash))",
+    ),
+    (
+        "a reservation whose movements are not what it set aside, took or gave back",
+        "SELECT * FROM (
+             SELECT shipment_id, (line ->> 'bookId')::uuid AS book_id, sum((line ->> 'quantity')::bigint) AS asked, max(status) AS status
+             FROM reservations, jsonb_array_elements(items::jsonb) line GROUP BY 1, 2) r
+         FULL JOIN (
+             SELECT shipment_id, book_id, sum(reserved_delta) FILTER (WHERE kind = 'reserved') AS reserved,
+                 -sum(reserved_delta) FILTER (WHERE kind = 'released') AS released, -sum(reserved_delta) FILTER (WHERE kind = 'shipped') AS taken
+             FROM inventory_movements WHERE reserved_delta <> 0 GROUP BY 1, 2) m USING (shipment_id, book_id)
+         WHERE reserved IS DISTINCT FROM asked
+             OR released IS DISTINCT FROM CASE WHEN status IN ('released', 'expired') THEN asked END
+             OR taken IS DISTINCT FROM CASE WHEN status = 'shipped' THEN asked END",
+    ),
+    (
+        "a reservation that is held long after its time",
+        "SELECT shipment_id, expires_at FROM reservations WHERE status = 'held' AND expires_at < now() - interval '30 seconds'",
+    ),
+    (
+        "returns that are not what their movements say",
+        "SELECT * FROM (
+             SELECT shipment_id, order_id, book::uuid AS book_id, sum(quantity::bigint) AS said
+             FROM returns, jsonb_each_text(items::jsonb) AS line(book, quantity) GROUP BY 1, 2, 3) r
+         FULL JOIN (
+             SELECT shipment_id, order_id, book_id, sum(on_hand_delta) AS moved FROM inventory_movements WHERE kind = 'returned' GROUP BY 1, 2, 3) m
+         USING (shipment_id, order_id, book_id) WHERE said IS DISTINCT FROM moved",
+    ),
+    (
+        "more copies back than a shipment took",
+        "SELECT shipment_id, book_id, logged, back FROM (
+             SELECT shipment_id, book_id, sum(on_hand_delta) AS back FROM inventory_movements WHERE kind = 'returned' GROUP BY 1, 2) m
+         LEFT JOIN (SELECT shipment_id, book_id, sum(quantity) AS logged FROM shipment_logs GROUP BY 1, 2) l USING (shipment_id, book_id)
+         WHERE back > coalesce(logged, 0)",
+    ),
+    (
         "a version that the counter has not reached",
         "SELECT book_id, i.version, s.version AS counter FROM inventory i, warehouse_state s WHERE i.version > s.version",
     ),
