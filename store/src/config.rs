@@ -8,6 +8,7 @@ use service::config::{BASE, Base, ConfigError, Secret, Source, blank_is_none, ch
 use crate::actors::warehouses;
 use crate::actors::warehouses::{dispatcher, monitor};
 use crate::domain::breaker;
+use crate::domain::sourcing::Strategy;
 
 /// The defaults, those of every service apart.
 pub const DEFAULTS: &str = include_str!("../config.toml");
@@ -47,6 +48,8 @@ pub struct Store {
     dispatch_concurrency: usize,
     breaker_failures: u32,
     saga_attention_after_seconds: u64,
+    pub allow_split: bool,
+    pub sourcing_strategy: Strategy,
     pub seed_demo: bool,
     #[serde(deserialize_with = "blank_is_none")]
     pub admin_email: Option<String>,
@@ -174,6 +177,7 @@ mod tests {
         assert_eq!(config.store.reconcile_every().as_secs(), 300);
         assert_eq!((config.store.order_wait().as_secs(), config.store.attention_after().as_secs()), (5, 86_400));
         assert_eq!((config.base.mailbox_bound, config.store.seed_demo), (10_000, false));
+        assert_eq!((config.store.allow_split, config.store.sourcing_strategy), (true, Strategy::FewestShipments));
     }
 
     #[test]
@@ -192,6 +196,11 @@ mod tests {
         for (key, value) in table {
             assert_eq!(config(&[(key, value)]).unwrap_err().name, key.to_uppercase());
         }
+        for (value, expected) in [("priority", Strategy::Priority), ("balance", Strategy::Balance)] {
+            assert_eq!(config(&[("sourcing_strategy", value)]).unwrap().store.sourcing_strategy, expected);
+        }
+        let wrong = config(&[("sourcing_strategy", "cheapest")]).unwrap_err();
+        assert!(wrong.name == "sourcing_strategy" && wrong.message.contains("fewest-shipments"), "{wrong:?}");
         let named = config(&[("admin_email", "a@b"), ("admin_password", "admin123")]).unwrap_err().name;
         assert_eq!(named, "ADMIN_PASSWORD", "the demo's");
         assert_eq!(config(&[("service_secret", "changeme")]).unwrap_err().name, "SERVICE_SECRET");

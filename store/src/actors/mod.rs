@@ -105,10 +105,12 @@ pub struct Parts<'a> {
 /// The children of the store's root, `http` apart.
 pub fn children(parts: Parts<'_>) -> Vec<ChildSpec> {
     let Parts { config, addresses, database, preparation, reader, accounts, audit, notices, connect } = parts;
-    let Addresses { journal, catalog, availability, registry, reconciler, events, .. } = addresses;
+    let Addresses { journal, catalog, availability, registry, orders, reconciler, events } = addresses;
     let stock = availability::Args {
         database: database.clone(),
         registry: registry.clone(),
+        orders: orders.clone(),
+        strategy: config.store.sourcing_strategy,
         audit_every: availability::AUDIT_EVERY,
     };
     let warehouses = warehouses::Shared {

@@ -121,6 +121,11 @@ pub enum Msg {
         /// What a rejected one was short of.
         shortfalls: Vec<Shortfall>,
     },
+    /// What an order waits for has come, and is allocated to it.
+    StockCame {
+        /// The order.
+        order: OrderId,
+    },
     /// A saga has failed.
     SagaFailed {
         /// Its order.
@@ -221,6 +226,8 @@ impl Actor for Orders {
                     state.live.insert(order, Live { address, since: Instant::now() });
                 }
             }
+            // No order waits yet.
+            Msg::StockCame { .. } => {}
             Msg::SagaFailed { order, reason, gave_up } => state.failed(order, reason, gave_up, ctx),
             Msg::PanicCounted { order, panics } => {
                 if panics.is_none_or(|panics| panics >= PANICS_TO_ATTENTION) {

@@ -24,7 +24,7 @@ use crate::db::journal::Advanced;
 use crate::domain::delivery::{Action, Call, Delivery};
 use crate::domain::order::{self, Change};
 use crate::domain::saga::{Command, Event, Policy, Saga, Stage, Step, Transition};
-use crate::domain::sourcing::Line;
+use crate::domain::sourcing::{Demand, Line, Wants};
 use crate::events::Events;
 
 mod entry;
@@ -105,7 +105,7 @@ pub enum Msg {
         reply: Reply<Result<(), NotConfirmed>>,
     },
     /// A warehouse was found, or not; or nobody could be asked.
-    Planned(Result<Result<availability::Choice, Vec<Shortfall>>, String>),
+    Planned(Result<Result<availability::Plan, Vec<Shortfall>>, String>),
     /// Ask for another warehouse again.
     SourceAgain(Vec<WarehouseId>),
     /// The step is durable, or is not.
@@ -119,8 +119,8 @@ pub struct State {
     saga: Saga,
     seq: i64,
     /// The step that is being written, with the warehouse that a sourced one is about. Events wait for it.
-    writing: Option<(Step, Option<availability::Choice>)>,
-    waiting: VecDeque<(Event, Option<availability::Choice>)>,
+    writing: Option<(Step, Option<availability::Part>)>,
+    waiting: VecDeque<(Event, Option<availability::Part>)>,
     confirming: Vec<Reply<Result<(), NotConfirmed>>>,
     /// The warehouses that the latest sourcing was not to take.
     excluded: Vec<WarehouseId>,
@@ -176,9 +176,12 @@ impl Actor for Fulfillment {
                     reply.send(Err(NotConfirmed::NotInstructed));
                 }
             }
-            Msg::Planned(Ok(Ok(choice))) => {
-                let event = Event::Sourced { shipment: ShipmentId::new(), warehouse: choice.warehouse };
-                state.happened(event, Some(choice), ctx);
+            Msg::Planned(Ok(Ok(plan))) => {
+                let choice = plan.parts.into_iter().next();
+                let event = choice.as_ref().map_or(Event::NotSourced { shortfalls: Vec::new() }, |choice| {
+                    Event::Sourced { shipment: ShipmentId::new(), warehouse: choice.warehouse }
+                });
+                state.happened(event, choice, ctx);
             }
             Msg::Planned(Ok(Err(shortfalls))) => state.happened(Event::NotSourced { shortfalls }, None, ctx),
             Msg::Planned(Err(reason)) => {
@@ -209,7 +212,7 @@ async fn read_back(args: &Args) -> Result<(Order, Saga, i64, Option<Trace>), Fai
 }
 
 impl State {
-    fn happened(&mut self, event: Event, choice: Option<availability::Choice>, ctx: &mut Context<Msg>) {
+    fn happened(&mut self, event: Event, choice: Option<availability::Part>, ctx: &mut Context<Msg>) {
         self.waiting.push_back((event, choice));
         self.proceed(ctx);
     }
@@ -310,8 +313,8 @@ impl State {
                     let _ = self.args.peers.availability.tell(availability::Msg::Settle { order, warehouse, rows });
                 }
                 Command::Allocate => {
-                    let (order, warehouse, lines) = (self.order.id, self.saga.warehouse, lines(&self.order));
-                    let _ = self.args.peers.availability.tell(availability::Msg::Assert { order, warehouse, lines });
+                    let (order, parts) = (self.order.id, vec![(self.saga.warehouse, lines(&self.order))]);
+                    let _ = self.args.peers.availability.tell(availability::Msg::Assert { order, parts });
                 }
             }
         }
@@ -347,10 +350,10 @@ impl State {
 
     fn source(&mut self, exclude: Vec<WarehouseId>, ctx: &mut Context<Msg>) {
         self.excluded.clone_from(&exclude);
-        let (availability, order, demand) = (self.args.peers.availability.clone(), self.order.id, lines(&self.order));
-        let ask = async move {
-            availability.ask(ASK_WITHIN, |reply| availability::Msg::Plan { order, demand, exclude, reply }).await
-        };
+        let (availability, order) = (self.args.peers.availability.clone(), self.order.id);
+        let wants = Wants { demand: Demand::new(&lines(&self.order)), allow_split: false, exclude };
+        let ask =
+            async move { availability.ask(ASK_WITHIN, |reply| availability::Msg::Plan { order, wants, reply }).await };
         ctx.effect(ASK_WITHIN * 2, ask, |outcome: Result<Result<_, AskError>, EffectError>| match outcome {
             Ok(Ok(planned)) => Msg::Planned(Ok(planned)),
             Ok(Err(error)) => Msg::Planned(Err(error.to_string())),

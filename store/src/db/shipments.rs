@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, reason = "the columns are those of the migration")]
 
+use std::collections::HashSet;
+
 use contract::{OrderId, ShipmentLine, ShipmentStatus, WarehouseId};
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder as _, QuerySelect as _};
@@ -34,7 +36,7 @@ pub struct Open {
     pub items: Vec<ShipmentLine>,
 }
 
-/// The shipments that are instructed and not answered. An order has at most one.
+/// The shipments that are instructed and not answered, of which an order may have several.
 ///
 /// # Errors
 /// Those of the database.
@@ -59,22 +61,23 @@ pub async fn is_any_open(db: &impl ConnectionTrait, warehouse: WarehouseId) -> R
     Ok(open.one(db).await?.is_some())
 }
 
-/// Which of `orders` have an open shipment.
+/// Where `orders` have open shipments.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn open_of(db: &impl ConnectionTrait, orders: &[OrderId]) -> Result<Vec<OrderId>, DbErr> {
-    let mut open = Vec::new();
+pub async fn open_of(db: &impl ConnectionTrait, orders: &[OrderId]) -> Result<HashSet<(OrderId, WarehouseId)>, DbErr> {
+    let mut open = HashSet::new();
     for chunk in orders.chunks(1_000) {
-        let ids: Vec<Uuid> = Entity::find()
+        let ids: Vec<(Uuid, Uuid)> = Entity::find()
             .select_only()
             .column(Column::OrderId)
+            .column(Column::WarehouseId)
             .filter(Column::OrderId.is_in(chunk.iter().map(|order| order.uuid())))
             .filter(Column::Status.eq(ShipmentStatus::Pending.as_str()))
             .into_tuple()
             .all(db)
             .await?;
-        open.extend(ids.into_iter().map(OrderId));
+        open.extend(ids.into_iter().map(|(order, warehouse)| (OrderId(order), WarehouseId(warehouse))));
     }
     Ok(open)
 }
@@ -103,8 +106,8 @@ mod tests {
             assert!(!is_any_open(db, enter_warehouse(database, 2, "beta").await.id).await.unwrap());
 
             let asked: Vec<_> = [1, 2, 9].map(|n| OrderId(Uuid::from_u128(n))).to_vec();
-            assert_eq!(open_of(db, &asked).await.unwrap(), asked[..1]);
-            assert_eq!(open_of(db, &[]).await.unwrap(), []);
+            assert_eq!(open_of(db, &asked).await.unwrap(), HashSet::from([(asked[0], alpha.id)]));
+            assert_eq!(open_of(db, &[]).await.unwrap(), HashSet::new());
         })
         .await;
     }

@@ -84,7 +84,6 @@ pub async fn enter_warehouse(database: &Database, n: u128, name: &str) -> Wareho
 
 /// An order of `quantity` copies of book 1, with a shipment at `warehouse` in this status.
 pub async fn enter_order(database: &Database, n: u128, warehouse: &Warehouse, quantity: u32, status: &str) {
-    use sea_orm::{ActiveModelTrait as _, Set};
     let db = database.ready().expect("ready");
     let (user, order) = (Uuid::from_u128(0xAA), Uuid::from_u128(n));
     let quote = |id: Uuid| match db.get_database_backend() {
@@ -104,9 +103,16 @@ pub async fn enter_order(database: &Database, n: u128, warehouse: &Warehouse, qu
     ))
     .await
     .expect("an order");
+    enter_part(database, n, warehouse, quantity, status).await;
+}
+
+/// A shipment of order `n`, which there must be: so many copies of book 1, at `warehouse`.
+pub async fn enter_part(database: &Database, n: u128, warehouse: &Warehouse, quantity: u32, status: &str) {
+    use sea_orm::{ActiveModelTrait as _, Set};
+    let (db, order) = (database.ready().expect("ready"), Uuid::from_u128(n));
     let items = serde_json::json!([{ "bookId": book_id(1), "isbn": "x", "quantity": quantity }]);
     let shipment = shipments::ActiveModel {
-        id: Set(Uuid::from_u128(n + 0x1000)),
+        id: Set(Uuid::from_u128(n + 0x1000 * warehouse.id.uuid().as_u128())),
         order_id: Set(order),
         warehouse_id: Set(warehouse.id.uuid()),
         warehouse_name: Set(warehouse.name.clone()),

@@ -16,7 +16,7 @@ use crate::db::journal::{Accepted, AcceptedLine};
 use crate::domain::history::Detail;
 use crate::domain::order::{self, Request};
 use crate::domain::saga::Saga;
-use crate::domain::sourcing::Line;
+use crate::domain::sourcing::{Demand, Line, Wants};
 
 /// How long placing may take, the journal's time included.
 pub(super) const WITHIN: Duration = Duration::from_secs(45);
@@ -138,8 +138,8 @@ pub(super) async fn place(args: Args, wish: Wish) -> Result<Begun, Unplaced> {
     }
     written?;
     // R9: the allocation may have been lost with a restart of `availability` meanwhile.
-    let (id, warehouse, lines) = (order.id, choice.warehouse, lines(&request));
-    let _ = args.peers.availability.tell(availability::Msg::Assert { order: id, warehouse, lines });
+    let (id, parts) = (order.id, vec![(choice.warehouse, choice.lines.clone())]);
+    let _ = args.peers.availability.tell(availability::Msg::Assert { order: id, parts });
     let seed = Seed { order: order.clone(), saga, trace: Some(trace) };
     let (address, spec) = saga_of(&args, id, Some(seed));
     // Accepted all the same if this is refused: the sweep starts it.
@@ -164,11 +164,11 @@ fn lines(request: &Request) -> Vec<Line> {
     request.lines.iter().map(|line| Line { book: line.book_id, quantity: line.quantity }).collect()
 }
 
-async fn source(args: &Args, request: &Request) -> Result<availability::Choice, Unplaced> {
-    let (order, demand, exclude) = (request.id, lines(request), Vec::new());
-    let plan = |reply| availability::Msg::Plan { order, demand, exclude, reply };
+async fn source(args: &Args, request: &Request) -> Result<availability::Part, Unplaced> {
+    let wants = Wants { demand: Demand::new(&lines(request)), allow_split: false, exclude: Vec::new() };
+    let plan = |reply| availability::Msg::Plan { order: request.id, wants, reply };
     match args.peers.availability.ask(ASK_WITHIN, plan).await {
-        Ok(Ok(choice)) => Ok(choice),
+        Ok(Ok(plan)) => plan.parts.into_iter().next().ok_or_else(|| Unplaced::Short(Vec::new())),
         Ok(Err(shortfalls)) => Err(Unplaced::Short(shortfalls)),
         Err(_) => {
             release(args, request);
@@ -199,7 +199,7 @@ async fn journal(args: &Args, accepted: Accepted) -> Result<(), Unplaced> {
     }
 }
 
-fn accepted(order: &Order, saga: &Saga, choice: &availability::Choice, key: Option<Key>) -> Accepted {
+fn accepted(order: &Order, saga: &Saga, choice: &availability::Part, key: Option<Key>) -> Accepted {
     let line = |item: &contract::OrderItem| AcceptedLine {
         id: item.id,
         order_id: order.id,

@@ -2,7 +2,7 @@
 
 use ::actors::{Message, System};
 use contract::{
-    DatabaseId, OrderLine, OrderStatus, PaymentStatus, ShipmentId, ShipmentReceipt, ShipmentStatus, UserId, WarehouseId,
+    DatabaseId, OrderLine, OrderStatus, PaymentStatus, ShipmentId, ShipmentReceipt, ShipmentStatus, UserId,
 };
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
@@ -84,11 +84,13 @@ struct Bench {
 }
 
 /// Alpha first, then beta, by what is excluded.
-fn plan(exclude: &[WarehouseId]) -> Result<availability::Choice, Vec<Shortfall>> {
+fn plan(wants: &availability::Wants) -> Result<availability::Plan, Vec<Shortfall>> {
     let all = [(warehouse_id(1), "alpha"), (warehouse_id(2), "beta")];
-    let found = all.into_iter().find(|(id, _)| !exclude.contains(id));
+    let found = all.into_iter().find(|(id, _)| !wants.exclude.contains(id));
     let short = || vec![Shortfall { book_id: book_id(1), requested: 2, available: 1 }];
-    found.map(|(warehouse, name)| availability::Choice { warehouse, name: name.to_owned() }).ok_or_else(short)
+    let lines = wants.demand.lines().to_vec();
+    let part = |(warehouse, name): (_, &str)| availability::Part { warehouse, name: name.to_owned(), lines };
+    found.map(part).map(|part| availability::Plan { parts: vec![part], reason: String::new() }).ok_or_else(short)
 }
 
 fn receipt(call: &Call) -> Delivery {
@@ -132,8 +134,8 @@ async fn open(database: Database, folder: tempfile::TempDir, ship: Ship, wait: D
     let (heard, calls) = (Arc::clone(&world), Arc::clone(&world));
     let (availability, availability_spec) = responder("availability", move |msg: availability::Msg| {
         heard.told.lock().unwrap().push(msg.name());
-        if let availability::Msg::Plan { exclude, reply, .. } = msg {
-            reply.send(plan(&exclude));
+        if let availability::Msg::Plan { wants, reply, .. } = msg {
+            reply.send(plan(&wants));
         }
     });
     let (dispatcher, dispatcher_spec) = responder("dispatcher", move |msg: dispatcher::Msg| {

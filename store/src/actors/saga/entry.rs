@@ -15,7 +15,7 @@ pub(super) fn advanced(
     state: &State,
     step: &Step,
     transition: &Transition,
-    choice: Option<&availability::Choice>,
+    choice: Option<&availability::Part>,
     at: Timestamp,
 ) -> Advanced {
     let change = Change::of(transition);
