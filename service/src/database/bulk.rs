@@ -88,14 +88,19 @@ fn texts(backend: DbBackend, columns: &Columns, statements: &[&str]) -> Vec<Stri
     vec![text]
 }
 
-/// The statement with its `{by key = column}`, if it has one, replaced by what `condition` makes of key and column.
+/// The statement with each `{by key = column}` in it replaced by what `condition` makes of key and column.
 fn keyed(sql: &str, condition: impl Fn(&str, &str) -> String) -> String {
-    let parts = sql.split_once("{by ").and_then(|(before, rest)| {
-        let (by, after) = rest.split_once('}')?;
-        let (key, column) = by.split_once(" = ")?;
-        Some(format!("{before}{}{after}", condition(key, column)))
-    });
-    parts.unwrap_or_else(|| sql.to_owned())
+    let mut text = String::with_capacity(sql.len());
+    let mut rest = sql;
+    while let Some((before, after)) = rest.split_once("{by ")
+        && let Some((by, after)) = after.split_once('}')
+        && let Some((key, column)) = by.split_once(" = ")
+    {
+        text.push_str(before);
+        text.push_str(&condition(key, column));
+        rest = after;
+    }
+    text + rest
 }
 
 fn source(backend: DbBackend, columns: &Columns) -> String {
@@ -140,6 +145,12 @@ mod tests {
         ];
         let [one] = &texts(DbBackend::Postgres, &columns, &statements)[..] else { panic!("more than one") };
         assert!(one.ends_with("b.id = u.order_id AND b.id = ANY (ARRAY (SELECT order_id FROM u))"), "{one}");
+        let union = "SELECT 1 FROM a, {rows} WHERE {by a.id = order_id} UNION SELECT 2 FROM a, {rows} WHERE {by a.n = order_id}";
+        let text = texts(DbBackend::Postgres, &columns, &[union]).remove(0);
+        assert!(
+            text.contains("FROM a, u WHERE a.id = ANY") && text.ends_with("a.n = ANY (ARRAY (SELECT order_id FROM u))"),
+            "{text}"
+        );
         let [insert, update] = &texts(DbBackend::Sqlite, &columns, &statements)[..] else { panic!("not two") };
         assert!(insert.contains("json_each(?1)) AS u") && update.ends_with("b.id = u.order_id AND true"), "{update}");
     }
