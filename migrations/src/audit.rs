@@ -2,40 +2,17 @@
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
-use sea_orm_migration::sea_orm::DbBackend;
 
 use crate::table::{self, index, one_of};
 
 pub(crate) async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let by_email = index("audit_log", &["email", "id"]);
     table::create(manager, audit_log(), [by_email]).await?;
-    let rules: &[&str] = match manager.get_database_backend() {
-        DbBackend::Sqlite => &[
-            "CREATE TRIGGER audit_log_no_update BEFORE UPDATE ON audit_log
-             BEGIN SELECT RAISE(ABORT, 'audit_log is append-only'); END",
-            "CREATE TRIGGER audit_log_no_delete BEFORE DELETE ON audit_log
-             BEGIN SELECT RAISE(ABORT, 'audit_log is append-only'); END",
-        ],
-        _ => &[
-            "CREATE OR REPLACE FUNCTION audit_log_is_append_only() RETURNS trigger LANGUAGE plpgsql AS
-             $$ BEGIN RAISE EXCEPTION 'audit_log is append-only'; END $$",
-            "CREATE TRIGGER audit_log_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
-             FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only()",
-        ],
-    };
-    for rule in rules {
-        manager.get_connection().execute_unprepared(rule).await?;
-    }
-    Ok(())
+    table::make_append_only(manager, "audit_log").await
 }
 
-/// Takes the log away with its rules: only whoever may change the schema can do that.
 pub(crate) async fn down(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    table::drop(manager, &["audit_log"]).await?;
-    if manager.get_database_backend() == DbBackend::Postgres {
-        manager.get_connection().execute_unprepared("DROP FUNCTION audit_log_is_append_only()").await?;
-    }
-    Ok(())
+    table::drop_append_only(manager, "audit_log").await
 }
 
 fn audit_log() -> TableCreateStatement {

@@ -2,6 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
+use sea_orm_migration::sea_orm::DbBackend;
 
 /// A CHECK that the text in `column` is one of `values`.
 pub(crate) fn one_of(column: &'static str, values: &'static [&'static str]) -> Expr {
@@ -68,6 +69,45 @@ pub(crate) async fn create(
 pub(crate) async fn drop(manager: &SchemaManager<'_>, tables: &[&'static str]) -> Result<(), DbErr> {
     for table in tables {
         manager.drop_table(Table::drop().table(*table).take()).await?;
+    }
+    Ok(())
+}
+
+/// Lets nothing be changed or deleted in a table, by the database's own rule.
+pub(crate) async fn make_append_only(manager: &SchemaManager<'_>, table: &str) -> Result<(), DbErr> {
+    let rules = match manager.get_database_backend() {
+        DbBackend::Sqlite => vec![
+            format!(
+                "CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table}
+                 BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            ),
+            format!(
+                "CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table}
+                 BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            ),
+        ],
+        _ => vec![
+            format!(
+                "CREATE OR REPLACE FUNCTION {table}_is_append_only() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$"
+            ),
+            format!(
+                "CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
+                 FOR EACH STATEMENT EXECUTE FUNCTION {table}_is_append_only()"
+            ),
+        ],
+    };
+    for rule in rules {
+        manager.get_connection().execute_unprepared(&rule).await?;
+    }
+    Ok(())
+}
+
+/// Takes such a table away with its rules: only whoever may change the schema can do that.
+pub(crate) async fn drop_append_only(manager: &SchemaManager<'_>, table: &'static str) -> Result<(), DbErr> {
+    drop(manager, &[table]).await?;
+    if manager.get_database_backend() == DbBackend::Postgres {
+        manager.get_connection().execute_unprepared(&format!("DROP FUNCTION {table}_is_append_only()")).await?;
     }
     Ok(())
 }

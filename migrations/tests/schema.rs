@@ -80,6 +80,7 @@ async fn the_store_goes_up_and_down() {
             "saga_journal",
             "idempotency_keys",
             "audit_log",
+            "gateway_ledger",
         ];
         up_down_up::<store::Migrator>(&db, &tables).await;
     })
@@ -219,6 +220,66 @@ async fn every_status_of_an_order_is_known_from_the_start_and_no_other() {
         ] {
             expect(&db, &[(true, &format!("UPDATE orders SET status = '{status}'"))]).await;
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_gateways_ledger_is_only_added_to_and_begins_with_what_was_captured_before_it() {
+    on_every_database(async |db| {
+        store::Migrator::up(&db, Some(7)).await.unwrap();
+        let id = |n: u8| match db.get_database_backend() {
+            DbBackend::Sqlite => format!("X'{}'", Uuid::from_u128(n.into()).simple()),
+            _ => format!("'{}'", Uuid::from_u128(n.into())),
+        };
+        let user = id(9);
+        let mut before = vec![format!(
+            "INSERT INTO users (id, email, password_hash, password_version, role, created_at, updated_at)
+             VALUES ({user}, 'a@example.com', 'x', 1, 'CUSTOMER', {TIME}, {TIME})"
+        )];
+        for (n, status) in [(1, "PENDING"), (2, "CAPTURED"), (3, "VOIDED"), (4, "CAPTURED")] {
+            let id = id(n);
+            before.push(format!(
+                "INSERT INTO orders (id, user_id, status, total_cents, created_at, updated_at)
+                 VALUES ({id}, {user}, 'PENDING', {n}00, {TIME}, {TIME})"
+            ));
+            before.push(format!(
+                "INSERT INTO payments (id, order_id, method, amount_cents, status, created_at, updated_at)
+                 VALUES ({id}, {id}, 'credit_card', {n}00, '{status}', {TIME}, {TIME})"
+            ));
+        }
+        let before: Vec<_> = before.iter().map(|sql| (true, sql.as_str())).collect();
+        expect(&db, &before).await;
+        store::Migrator::up(&db, None).await.unwrap();
+        let sql =
+            "SELECT operation || amount_cents || outcome || line AS entry FROM gateway_ledger ORDER BY order_id, line";
+        let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap();
+        let entries: Vec<String> = rows.iter().map(|row| row.try_get("", "entry").unwrap()).collect();
+        assert_eq!(entries, ["authorize200done0", "capture200done1", "authorize400done0", "capture400done1"]);
+        let insert = |key: &str, line: i8, operation: &str, cents: i8, outcome: &str, reason: &str| {
+            format!(
+                "INSERT INTO gateway_ledger (key, order_id, line, operation, amount_cents, outcome, reason, at)
+                 VALUES ('{key}', {ID}, {line}, '{operation}', {cents}, '{outcome}', {reason}, {TIME})"
+            )
+        };
+        expect(
+            &db,
+            &[
+                (true, &insert("a", 0, "authorize", 1, "done", "NULL")), // of an order that nobody knows
+                (false, &insert("a", 1, "capture", 1, "done", "NULL")),
+                (false, &insert("b", 0, "capture", 1, "done", "NULL")),
+                (false, &insert("b", -1, "capture", 1, "done", "NULL")),
+                (false, &insert("b", 1, "charge", 1, "done", "NULL")),
+                (false, &insert("b", 1, "capture", -1, "done", "NULL")),
+                (false, &insert("b", 1, "capture", 1, "perhaps", "NULL")),
+                (false, &insert("b", 1, "capture", 1, "refused", "NULL")),
+                (false, &insert("b", 1, "capture", 1, "done", "'why'")),
+                (true, &insert("b", 1, "void-payment", 0, "refused", "'why'")),
+                (false, "UPDATE gateway_ledger SET amount_cents = 0"),
+                (false, "DELETE FROM gateway_ledger"),
+            ],
+        )
+        .await;
     })
     .await;
 }
