@@ -50,6 +50,7 @@ pub struct Store {
     saga_attention_after_seconds: u64,
     pub allow_split: bool,
     pub sourcing_strategy: Strategy,
+    payment_test_methods: bool,
     pub seed_demo: bool,
     #[serde(deserialize_with = "blank_is_none")]
     pub admin_email: Option<String>,
@@ -134,6 +135,11 @@ impl Store {
         Duration::from_secs(self.saga_attention_after_seconds)
     }
 
+    /// Whether methods of payment that go wrong on purpose do.
+    pub fn payment_test_methods(&self) -> bool {
+        self.payment_test_methods || self.seed_demo
+    }
+
     fn validate(&self) -> Result<(), ConfigError> {
         let check = |key, ok: bool, message: &str| if ok { Ok(()) } else { Err(ConfigError::invalid(key, message)) };
         const YEAR: u64 = 366 * 86_400;
@@ -178,6 +184,18 @@ mod tests {
         assert_eq!((config.store.order_wait().as_secs(), config.store.attention_after().as_secs()), (5, 86_400));
         assert_eq!((config.base.mailbox_bound, config.store.seed_demo), (10_000, false));
         assert_eq!((config.store.allow_split, config.store.sourcing_strategy), (true, Strategy::FewestShipments));
+    }
+
+    #[test]
+    fn payments_go_wrong_on_purpose_only_where_that_is_wanted_or_in_the_demo() {
+        for (pairs, expected) in [
+            (&[][..], false),
+            (&[("payment_test_methods", "true")], true),
+            (&[("seed_demo", "true")], true),
+            (&[("payment_test_methods", "false"), ("seed_demo", "false")], false),
+        ] {
+            assert_eq!(config(pairs).unwrap().store.payment_test_methods(), expected, "{pairs:?}");
+        }
     }
 
     #[test]

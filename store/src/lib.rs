@@ -9,3 +9,4 @@ pub mod db;
 pub mod domain;
 pub mod events;
 pub mod http;
+pub mod payments;

@@ -15,6 +15,7 @@
 //! │       ├── monitor         health
 //! │       ├── sync            inventory
 //! │       └── dispatcher      shipments
+//! ├── gateway                 the built-in payment gateway: its ledger, in batches
 //! ├── fulfillment
 //! │   ├── sagas
 //! │   │   └── saga:<order>    one an open order
@@ -25,6 +26,7 @@
 
 pub mod availability;
 pub mod catalog;
+pub mod gateway;
 pub mod journal;
 pub mod orders;
 pub mod reconciler;
@@ -57,6 +59,8 @@ pub struct Addresses {
     pub availability: Address<availability::Msg>,
     /// Warehouses.
     pub registry: Address<warehouses::registry::Msg>,
+    /// The built-in payment gateway: for `payments` alone.
+    pub gateway: Address<gateway::Msg>,
     /// Orders.
     pub orders: Address<orders::Msg>,
     /// Pulls of every inventory.
@@ -73,6 +77,7 @@ impl Addresses {
             catalog: Address::new(bound),
             availability: Address::new(bound),
             registry: Address::new(bound),
+            gateway: Address::new(bound),
             orders: Address::new(bound),
             reconciler: Address::new(bound),
             events: Events::default(),
@@ -105,7 +110,7 @@ pub struct Parts<'a> {
 /// The children of the store's root, `http` apart.
 pub fn children(parts: Parts<'_>) -> Vec<ChildSpec> {
     let Parts { config, addresses, database, preparation, reader, accounts, audit, notices, connect } = parts;
-    let Addresses { journal, catalog, availability, registry, orders, reconciler, events } = addresses;
+    let Addresses { journal, catalog, availability, registry, gateway, orders, reconciler, events } = addresses;
     let stock = availability::Args {
         database: database.clone(),
         registry: registry.clone(),
@@ -140,6 +145,12 @@ pub fn children(parts: Parts<'_>) -> Vec<ChildSpec> {
         ChildSpec::actor("catalog", catalog, catalog::Catalog, catalog::Args { database: database.clone() }),
         ChildSpec::actor("availability", availability, availability::Availability, stock),
         warehouses::supervisor(warehouses),
+        ChildSpec::actor(
+            "gateway",
+            gateway,
+            gateway::Gateway,
+            gateway::Args { database: database.clone(), waiting_bound: config.base.mailbox_bound },
+        ),
         fulfillment(config, addresses, reader),
         ChildSpec::actor("reconciler", reconciler, reconciler::Reconciler, reconcile),
     ]

@@ -3,6 +3,7 @@
 pub use service::database::bulk;
 
 pub mod books;
+pub mod gateway_ledger;
 pub mod history;
 pub mod idempotency;
 pub mod inventory_cache;

@@ -8,6 +8,7 @@ pub mod health;
 pub mod history;
 pub mod import;
 pub mod order;
+pub mod payment;
 pub mod pull;
 pub mod registration;
 pub mod saga;

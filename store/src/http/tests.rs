@@ -377,6 +377,7 @@ async fn lives_is_ready_and_shows_its_tree() {
         "catalog",
         "availability",
         "warehouses",
+        "gateway",
         "fulfillment",
         "reconciler",
         "http",

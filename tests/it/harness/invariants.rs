@@ -40,7 +40,7 @@ pub async fn hold(store: &str, warehouses: &[(&str, String)], told: &[Uuid], all
     })
     .await;
     let mut broken = Vec::new();
-    for (what, query) in STORE {
+    for (what, query) in STORE.iter().chain(PAYMENTS) {
         broken.extend(world.store.rows::<Value>(query).await.unwrap().into_iter().map(|row| format!("{what}: {row}")));
     }
     for (name, warehouse) in &world.warehouses {
@@ -109,6 +109,33 @@ const STORE: &[(&str, &str)] = &[
         "a journal with a gap",
         "SELECT order_id, max(j.seq) AS last, count(*) AS entries, s.seq FROM saga_journal j JOIN sagas s USING (order_id)
          GROUP BY order_id, s.seq HAVING count(*) <> max(j.seq) - min(j.seq) + 1 OR max(j.seq) <> s.seq",
+    ),
+];
+
+/// Of orders that the payment gateway knows: what its ledger did is what the store says of the payment.
+const PAYMENTS: &[(&str, &str)] = &[
+    (
+        "a payment that the gateway's ledger does not bear out",
+        "SELECT p.order_id, p.status, p.amount_cents, l.* FROM payments p JOIN (
+             SELECT order_id, count(*) FILTER (WHERE operation = 'authorize') AS authorizations, count(*) FILTER (WHERE operation = 'capture') AS captures,
+                 count(*) FILTER (WHERE operation = 'void-payment') AS voids, coalesce(sum(amount_cents) FILTER (WHERE operation = 'capture'), 0) AS captured,
+                 coalesce(sum(amount_cents) FILTER (WHERE operation = 'refund'), 0) AS refunded
+             FROM (SELECT * FROM gateway_ledger WHERE outcome = 'done') done GROUP BY order_id) l USING (order_id)
+         WHERE NOT CASE p.status
+             WHEN 'CAPTURED' THEN captures = 1 AND captured <= p.amount_cents
+             WHEN 'REFUNDED' THEN captures = 1 AND refunded = captured
+             WHEN 'AUTHORIZED' THEN authorizations = 1 AND captures = 0
+             ELSE captures = 0 END",
+    ),
+    (
+        "a ledger that took more than it was allowed, or gave back more than it took",
+        "SELECT order_id, authorizations, authorized, captures, captured, refunded, voids FROM (
+             SELECT order_id, count(*) FILTER (WHERE operation = 'authorize') AS authorizations, count(*) FILTER (WHERE operation = 'capture') AS captures,
+                 count(*) FILTER (WHERE operation = 'void-payment') AS voids, coalesce(sum(amount_cents) FILTER (WHERE operation = 'authorize'), 0) AS authorized,
+                 coalesce(sum(amount_cents) FILTER (WHERE operation = 'capture'), 0) AS captured,
+                 coalesce(sum(amount_cents) FILTER (WHERE operation = 'refund'), 0) AS refunded
+             FROM gateway_ledger WHERE outcome = 'done' GROUP BY order_id) l
+         WHERE authorizations > 1 OR captures > 1 OR captured > authorized OR refunded > captured OR (captures > 0 AND voids > 0)",
     ),
 ];
 
