@@ -23,6 +23,7 @@ mod metrics;
 mod outage;
 mod oversell;
 mod registration;
+mod reservations;
 mod restore;
 mod roles;
 mod supervision;
