@@ -91,6 +91,12 @@ impl<M: Message> Context<M> {
         Closing(self.closing.clone())
     }
 
+    /// Says that something is wrong although this actor runs, or that it no longer is: seen in its status and among the unwell. The same
+    /// reason again changes nothing, so it may be said at every occasion; the end of this incarnation ends it.
+    pub fn set_concern(&self, reason: Option<String>) {
+        self.status.set_concern(reason);
+    }
+
     /// Ends the actor normally once the message in hand is done. What is queued behind it is dropped.
     pub fn stop(&mut self) {
         self.finished = true;

@@ -93,7 +93,7 @@ pub use batch::{Batch, BatchError, FlushError};
 pub use context::{Closing, Context, EffectError, Timer};
 pub use events::{Event, Events, EventsError, Happening};
 pub use spec::{Budget, ChildSpec, Exhausted, FailureReport, Restart};
-pub use status::{LastFailure, State};
+pub use status::{Concern, LastFailure, State};
 pub use supervisor::{RestartError, StartChildError, SupervisorAddress};
 pub use system::System;
 pub use tree::{

@@ -37,12 +37,13 @@ pub(crate) struct Incarnation<A: Actor> {
     ctx: Context<A::Msg>,
 }
 
-/// Closes the address when the incarnation is gone.
+/// Closes the address when the incarnation is gone, and its concerns with it.
 struct Open<A: Actor>(Address<A::Msg>);
 
 impl<A: Actor> Drop for Open<A> {
     fn drop(&mut self) {
         self.0.close();
+        self.0.status().set_concern(None);
     }
 }
 

@@ -51,6 +51,17 @@ pub struct LastFailure {
     pub reason: String,
 }
 
+/// Something that an actor finds wrong although it runs, such as work that does not get on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Concern {
+    /// Since when it has said so.
+    pub since: DateTime<Utc>,
+    /// What is wrong.
+    pub reason: String,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Current {
     message: &'static str,
@@ -67,6 +78,7 @@ pub(crate) struct Status {
     restarts: AtomicU64,
     budget_left: AtomicU32,
     failure: Mutex<Option<LastFailure>>,
+    concern: Mutex<Option<Concern>>,
     depth: AtomicUsize,
     deepest: AtomicUsize,
     /// Messages queued or being handled, and effects under way: what a stop waits for. One counter, since two could
@@ -95,6 +107,7 @@ impl Status {
             restarts: AtomicU64::new(0),
             budget_left: AtomicU32::new(0),
             failure: Mutex::new(None),
+            concern: Mutex::new(None),
             depth: AtomicUsize::new(0),
             deepest: AtomicUsize::new(0),
             pending: AtomicUsize::new(0),
@@ -163,6 +176,18 @@ impl Status {
 
     pub(crate) fn last_failure(&self) -> Option<LastFailure> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The same reason again is still the same concern.
+    pub(crate) fn set_concern(&self, reason: Option<String>) {
+        let mut concern = self.concern.lock().unwrap_or_else(PoisonError::into_inner);
+        if concern.as_ref().map(|concern| &concern.reason) != reason.as_ref() {
+            *concern = reason.map(|reason| Concern { since: now(), reason });
+        }
+    }
+
+    pub(crate) fn concern(&self) -> Option<Concern> {
+        self.concern.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn depth(&self) -> usize {

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use crate::events::Feed;
-use crate::status::{Histogram, LastFailure, State, Status};
+use crate::status::{Concern, Histogram, LastFailure, State, Status};
 
 /// How many children of one supervisor a snapshot shows; the rest are counted.
 pub const CHILDREN_SHOWN: usize = 100;
@@ -59,7 +59,7 @@ impl Node {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let mut survey = Survey::default();
         let tree = self.view(&mut survey);
-        Snapshot { totals: survey.totals, unwell: survey.unwell, tree }
+        Snapshot { totals: survey.totals.clone(), unwell: survey.unwell(), tree }
     }
 
     /// The node at `path`, as its status names it: also one that a snapshot has no room for.
@@ -73,14 +73,16 @@ impl Node {
     }
 
     fn view(&self, survey: &mut Survey) -> ActorView {
-        let complaint = survey.examine(&self.status);
+        let unwell = survey.examine(&self.status);
         let mut children: Vec<_> =
             self.children.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         if children.len() > CHILDREN_SHOWN {
             // Only where not all can be shown: else the order of start says more.
-            children.sort_by_key(|child| complaint_of(&child.status).is_none());
+            children.sort_by_cached_key(|child| {
+                complaint_of(&child.status).map_or(Weight::None, |complaint| complaint.weight)
+            });
         }
-        let mut view = ActorView::of(&self.status, complaint.is_some());
+        let mut view = ActorView::of(&self.status, unwell);
         for (index, child) in children.iter().enumerate() {
             if index < CHILDREN_SHOWN {
                 view.children.push(child.view(survey));
@@ -102,7 +104,31 @@ pub(crate) fn below<'a>(supervisor: &str, path: &'a str) -> Option<impl Iterator
     Some(ids.into_iter().flatten())
 }
 
-fn complaint_of(status: &Status) -> Option<String> {
+/// How much a complaint matters: where there is room for some only, for those that matter most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    /// The actor itself does not work.
+    Fault,
+    /// It works, and finds something wrong.
+    Concern,
+    None,
+}
+
+struct Complaint {
+    weight: Weight,
+    reason: String,
+    since: Option<DateTime<Utc>>,
+}
+
+fn complaint_of(status: &Status) -> Option<Complaint> {
+    if let Some(reason) = fault_of(status) {
+        return Some(Complaint { weight: Weight::Fault, reason, since: None });
+    }
+    let Concern { reason, since } = status.concern()?;
+    Some(Complaint { weight: Weight::Concern, reason, since: Some(since) })
+}
+
+fn fault_of(status: &Status) -> Option<String> {
     if matches!(status.state(), State::Failed | State::BackingOff) {
         return Some(status.last_failure().map_or_else(|| "ended".to_owned(), |failure| failure.reason));
     }
@@ -117,24 +143,32 @@ fn complaint_of(status: &Status) -> Option<String> {
 #[derive(Default)]
 struct Survey {
     totals: Totals,
-    unwell: Vec<Unwell>,
+    faulty: Vec<Unwell>,
+    concerned: Vec<Unwell>,
 }
 
 impl Survey {
-    fn examine(&mut self, status: &Status) -> Option<String> {
+    /// Whether it is unwell.
+    fn examine(&mut self, status: &Status) -> bool {
         self.totals.actors += 1;
         self.totals.restarts += status.restarts();
         self.totals.mailbox_depth += status.depth();
         if status.state() == State::Running {
             self.totals.running += 1;
         }
-        let complaint = complaint_of(status)?;
+        let Some(Complaint { weight, reason, since }) = complaint_of(status) else { return false };
         self.totals.unwell += 1;
-        if self.unwell.len() < CHILDREN_SHOWN {
+        let list = if weight == Weight::Fault { &mut self.faulty } else { &mut self.concerned };
+        if list.len() < CHILDREN_SHOWN {
             let (path, state) = (status.path().to_owned(), status.state());
-            self.unwell.push(Unwell { path, state, reason: complaint.clone() });
+            list.push(Unwell { path, state, reason, since });
         }
-        Some(complaint)
+        true
+    }
+
+    /// Many concerns must not crowd out a failure.
+    fn unwell(self) -> Vec<Unwell> {
+        self.faulty.into_iter().chain(self.concerned).take(CHILDREN_SHOWN).collect()
     }
 }
 
@@ -145,7 +179,7 @@ impl Survey {
 pub struct Snapshot {
     /// Sums over all actors, also those not shown.
     pub totals: Totals,
-    /// Actors that need a look, at most [`CHILDREN_SHOWN`].
+    /// Actors that need a look, at most [`CHILDREN_SHOWN`]: those that do not work before those that find something wrong.
     pub unwell: Vec<Unwell>,
     /// The root and what is below it.
     pub tree: ActorView,
@@ -192,6 +226,9 @@ pub struct Unwell {
     pub state: State,
     /// What is wrong.
     pub reason: String,
+    /// Since when the actor itself has said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
 }
 
 /// One actor at one moment.
@@ -217,6 +254,9 @@ pub struct ActorView {
     /// Its latest failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<LastFailure>,
+    /// What it finds wrong although it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concern: Option<Concern>,
     /// Its mailbox; a supervisor shows none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mailbox: Option<Mailbox>,
@@ -230,7 +270,7 @@ pub struct ActorView {
     /// How long its messages took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processing: Option<Processing>,
-    /// Its children in order of start, at most [`CHILDREN_SHOWN`]; of more, the unwell ones first.
+    /// Its children in order of start, at most [`CHILDREN_SHOWN`]; of more, the unwell ones first, those with concerns last of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "openapi", schema(no_recursion))]
     pub children: Vec<ActorView>,
@@ -263,6 +303,7 @@ impl ActorView {
             restarts: status.restarts(),
             budget_left: status.budget_left(),
             last_failure: status.last_failure(),
+            concern: status.concern(),
             mailbox: (status.bound() > 0).then_some(mailbox),
             handled: status.handled(),
             effects: status.effects(),

@@ -105,6 +105,7 @@ pub(super) enum Msg {
     Blocking(Duration),
     Tick(Duration),
     Burst(usize),
+    Concern(Option<&'static str>),
 }
 
 pub(super) struct Probe;
@@ -182,6 +183,7 @@ impl Actor for Probe {
                 state.count += 1;
                 ctx.send_after(every, Msg::Tick(every));
             }
+            Msg::Concern(reason) => ctx.set_concern(reason.map(str::to_owned)),
             Msg::Burst(count) => {
                 for _ in 0..count {
                     ctx.effect(S, async {}, Msg::Ended);
