@@ -14,6 +14,7 @@ mod money;
 mod order;
 pub mod problem;
 mod reservation;
+mod saga;
 mod shipment;
 mod status;
 pub mod time;
@@ -29,10 +30,12 @@ pub use ids::{
 pub use inventory::{AdjustStock, InventoryItem, Movement, SetStock, StockRow};
 pub use money::{MalformedMoney, Money};
 pub use order::{
-    Confirmation, Confirmed, Order, OrderEvent, OrderItem, OrderLine, Payment, PaymentRequest, PlaceOrder, Shipment,
+    Confirmation, Confirmed, Order, OrderEvent, OrderItem, OrderLine, Payment, PaymentRequest, PlaceOrder, ReturnOrder,
+    Shipment,
 };
 pub use problem::{FieldError, Problem};
 pub use reservation::{Reservation, ReservationEntry, ReservationRequest, ReturnReceipt, ReturnRequest, ShipmentCall};
+pub use saga::{Saga, SagaEntry, SagaPart};
 pub use shipment::{ShipmentLine, ShipmentLogEntry, ShipmentReceipt, ShipmentRequest, Shortfall, VoidReceipt};
 pub use status::{
     AuditPhase, Breaker, MovementKind, OrderStatus, PaymentStatus, ReservationStatus, Role, ShipmentStatus,

@@ -18,6 +18,20 @@ pub struct PlaceOrder {
     /// How to pay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaymentRequest>,
+    /// Whether several warehouses may share the order; as the store is configured where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_split: Option<bool>,
+    /// Whether it may wait for stock, rather than be refused for lack of it; no where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_backorder: Option<bool>,
+}
+
+/// Body of `POST /orders/:id/return`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReturnOrder {
+    /// What comes back; lines of the same book are added up.
+    pub items: Vec<OrderLine>,
 }
 
 /// One line of an order as the customer asks for it.
@@ -74,6 +88,19 @@ pub struct Order {
     /// Why it stands where it does, where that needs a word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<String>,
+    /// Whether it is being cancelled, which has not come to its end.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cancel_requested: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_none(copies: &u32) -> bool {
+    *copies == 0
 }
 
 /// One line of an order, with what the book was called and cost then.
@@ -92,6 +119,9 @@ pub struct OrderItem {
     pub quantity: u32,
     /// Price of one copy then.
     pub price_at_purchase: Money,
+    /// Copies that came back.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub returned: u32,
 }
 
 /// The payment of an order.
@@ -104,6 +134,12 @@ pub struct Payment {
     pub amount: Money,
     /// Where it stands.
     pub status: PaymentStatus,
+    /// What was taken: nothing before everything has left.
+    #[serde(default)]
+    pub captured: Money,
+    /// What was given back of it.
+    #[serde(default)]
+    pub refunded: Money,
 }
 
 /// One shipment of an order.
@@ -132,7 +168,9 @@ pub struct OrderEvent {
     pub order_id: OrderId,
     /// The number of the step, from 0; the event's id.
     pub seq: i64,
-    /// What happened: `accepted`, `moved`, `shipped`, `rejected`, `needs-attention`; the event's name.
+    /// What happened: `accepted`, `sourced`, `moved`, `backordered`, `held`, `part-shipped`, `shipped`, `captured`,
+    /// `declined`, `rejecting`, `rejected`, `cancelling`, `cancelled`, `returning`, `returned`, `needs-attention`,
+    /// `retried`, `resumed`, `written-off`; the event's name.
     pub event: String,
     /// Where the order stands after it.
     pub status: OrderStatus,

@@ -10,6 +10,10 @@ use crate::{DatabaseId, Shortfall, StockRow};
 pub const INSUFFICIENT_STOCK: &str = "urn:bookstore:problem:insufficient-stock";
 /// A shipmentId that is known with other items or for another order.
 pub const SHIPMENT_MISMATCH: &str = "urn:bookstore:problem:shipment-mismatch";
+/// The payment gateway does not take the payment.
+pub const PAYMENT_DECLINED: &str = "urn:bookstore:problem:payment-declined";
+/// The order has come to another end.
+pub const ORDER_ENDED: &str = "urn:bookstore:problem:order-ended";
 /// A shipmentId that was voided and will never ship.
 pub const VOIDED: &str = "urn:bookstore:problem:voided";
 /// A shipment that cannot be voided, since it has left; `shipment` is the answer it was given.

@@ -39,6 +39,10 @@ pub struct App {
     pub reader: Reader,
     /// How long `POST /orders` waits for the order's end.
     pub order_wait: Duration,
+    /// How long a saga may stand where it is before operators are told.
+    pub stalled_after: Duration,
+    /// Whether several warehouses may share an order that does not say.
+    pub allow_split: bool,
     audit: Audit,
     notices: Feed,
     database: Database,
@@ -86,6 +90,8 @@ impl App {
             accounts: Accounts::new(bound, config.base.bcrypt_cost, config.base.login_limits()),
             reader: Reader::new(bound),
             order_wait: config.store.order_wait(),
+            stalled_after: config.store.stalled_after(),
+            allow_split: config.store.allow_split,
             audit: Audit::new(bound),
             notices: Feed::default(),
             database,

@@ -7,8 +7,8 @@ use service::config::{BASE, Base, ConfigError, Secret, Source, blank_is_none, ch
 
 use crate::actors::warehouses;
 use crate::actors::warehouses::{dispatcher, monitor};
-use crate::domain::breaker;
 use crate::domain::sourcing::Strategy;
+use crate::domain::{breaker, saga};
 
 /// The defaults, those of every service apart.
 pub const DEFAULTS: &str = include_str!("../config.toml");
@@ -48,6 +48,9 @@ pub struct Store {
     dispatch_concurrency: usize,
     breaker_failures: u32,
     saga_attention_after_seconds: u64,
+    saga_stalled_after_seconds: u64,
+    backorder_days: u32,
+    reservation_hold_seconds: u32,
     pub allow_split: bool,
     pub sourcing_strategy: Strategy,
     payment_test_methods: bool,
@@ -130,9 +133,19 @@ impl Store {
         Duration::from_millis(self.order_wait_ms)
     }
 
-    /// How long a shipment may stay in doubt.
-    pub fn attention_after(&self) -> Duration {
-        Duration::from_secs(self.saga_attention_after_seconds)
+    /// How sagas try.
+    pub fn sagas(&self) -> saga::Policy {
+        saga::Policy {
+            attention_after: Duration::from_secs(self.saga_attention_after_seconds),
+            backorder_for: Duration::from_secs(86_400 * u64::from(self.backorder_days)),
+            hold: Duration::from_secs(self.reservation_hold_seconds.into()),
+            ..saga::Policy::default()
+        }
+    }
+
+    /// How long a saga may stand where it is before operators are told.
+    pub fn stalled_after(&self) -> Duration {
+        Duration::from_secs(self.saga_stalled_after_seconds)
     }
 
     /// Whether methods of payment that go wrong on purpose do.
@@ -147,6 +160,10 @@ impl Store {
         seconds("health_check_interval_seconds", self.health_check_interval_seconds)?;
         seconds("inventory_reconciliation_interval_seconds", self.inventory_reconciliation_interval_seconds)?;
         seconds("saga_attention_after_seconds", self.saga_attention_after_seconds)?;
+        seconds("saga_stalled_after_seconds", self.saga_stalled_after_seconds)?;
+        check("backorder_days", (1..=3_660).contains(&self.backorder_days), "must be 1 day to ten years")?;
+        let hold = 1..=contract::MAX_HOLD_SECONDS;
+        check("reservation_hold_seconds", hold.contains(&self.reservation_hold_seconds), "must be 1 second to a day")?;
         check("health_failures_to_offline", self.health_failures_to_offline > 0, "must be at least 1")?;
         check("order_wait_ms", self.order_wait_ms <= 600_000, "must be at most 10 minutes")?;
         check(
@@ -181,7 +198,7 @@ mod tests {
         assert_eq!((policy.monitor.failures_to_offline, policy.dispatcher.breaker.failures), (1, 3));
         assert_eq!((policy.dispatcher.timeout.as_millis(), policy.dispatcher.concurrency), (2_000, 32));
         assert_eq!(config.store.reconcile_every().as_secs(), 300);
-        assert_eq!((config.store.order_wait().as_secs(), config.store.attention_after().as_secs()), (5, 86_400));
+        assert_eq!((config.store.order_wait().as_secs(), config.store.sagas().attention_after.as_secs()), (5, 86_400));
         assert_eq!((config.base.mailbox_bound, config.store.seed_demo), (10_000, false));
         assert_eq!((config.store.allow_split, config.store.sourcing_strategy), (true, Strategy::FewestShipments));
     }
@@ -204,6 +221,10 @@ mod tests {
             ("health_check_interval_seconds", "0"),
             ("inventory_reconciliation_interval_seconds", "0"),
             ("saga_attention_after_seconds", "99999999999"),
+            ("saga_stalled_after_seconds", "0"),
+            ("backorder_days", "0"),
+            ("reservation_hold_seconds", "0"),
+            ("reservation_hold_seconds", "86401"),
             ("health_failures_to_offline", "0"),
             ("order_wait_ms", "600001"),
             ("dispatch_timeout_ms", "0"),

@@ -10,6 +10,7 @@ mod m20261122_000005_books_version;
 mod m20261122_000006_order_surface;
 mod m20261122_000007_audit;
 mod m20261122_000008_gateway_ledger;
+mod m20261122_000009_sagas;
 
 /// The store's migrations, oldest first.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000006_order_surface::Migration),
             Box::new(m20261122_000007_audit::Migration),
             Box::new(m20261122_000008_gateway_ledger::Migration),
+            Box::new(m20261122_000009_sagas::Migration),
             // `migrate store generate` adds the next one above this line.
         ]
     }

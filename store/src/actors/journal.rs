@@ -13,7 +13,7 @@ use service::database::{self, Database, TransactionError};
 use strum::IntoStaticStr;
 
 use crate::db::idempotency;
-use crate::db::journal::{self, Accepted, Advanced};
+use crate::db::journal::{self, Accepted, Advanced, Tried};
 use crate::events::Events;
 
 /// The most entries of one transaction. Beyond that a commit is shared by so many that its cost is no longer felt.
@@ -54,6 +54,13 @@ pub enum Entry {
     Accept(Arc<Accepted>),
     /// A saga takes a step.
     Advance(Arc<Advanced>),
+    /// A saga has tried something in vain.
+    Note(Arc<Tried>),
+    /// A saga that has panicked too often may start again.
+    ForgetPanics {
+        /// Its order.
+        order: OrderId,
+    },
     /// A saga has panicked.
     CountPanic {
         /// Its order.
@@ -77,6 +84,8 @@ pub enum Written {
     Done,
     /// The saga has gone another step meanwhile; nothing was written.
     Stale,
+    /// It is durable, and no entry of a saga's journal.
+    Noted,
     /// So many panics.
     Panics(i32),
     /// So many keys are forgotten.
@@ -151,12 +160,19 @@ async fn write(txn: &impl sea_orm::ConnectionTrait, entries: &[Entry]) -> Result
     journal::accept(txn, &accepted).await?;
     let steps: Vec<&Advanced> = entries.iter().filter_map(Entry::advanced).collect();
     let mut current = journal::advance(txn, &steps).await?.into_iter();
+    let tries: Vec<&Tried> = entries.iter().filter_map(Entry::tried).collect();
+    journal::note_tries(txn, &tries).await?;
     let mut written = Vec::with_capacity(entries.len());
     for entry in entries {
         written.push(match entry {
             Entry::Accept(_) => Written::Done,
+            Entry::Note(_) => Written::Noted,
             Entry::Advance(_) if current.next() == Some(true) => Written::Done,
             Entry::Advance(_) => Written::Stale,
+            Entry::ForgetPanics { order } => {
+                journal::forget_panics(txn, *order).await?;
+                Written::Noted
+            }
             Entry::CountPanic { order, reason } => {
                 Written::Panics(journal::count_panic(txn, *order, reason, clock::now()).await?)
             }
@@ -198,12 +214,16 @@ impl Entry {
         if let Self::Advance(step) = self { Some(step) } else { None }
     }
 
+    fn tried(&self) -> Option<&Tried> {
+        if let Self::Note(tried) = self { Some(tried) } else { None }
+    }
+
     /// Where its journal entry will be.
     fn key(&self) -> Option<(OrderId, i64)> {
         match self {
             Self::Accept(order) => Some((order.order_id, 0)),
             Self::Advance(step) => Some((step.order_id, step.seq + 1)),
-            Self::CountPanic { .. } | Self::ForgetKeys { .. } => None,
+            Self::Note(_) | Self::ForgetPanics { .. } | Self::CountPanic { .. } | Self::ForgetKeys { .. } => None,
         }
     }
 }

@@ -47,6 +47,7 @@ use service::queries::Reader;
 use crate::client::Connect;
 use crate::config::Config;
 use crate::events::Events;
+use crate::payments;
 
 /// Where the store's own actors are reached. Made before any of them is started, and good for as long as the process.
 #[derive(Clone)]
@@ -165,14 +166,15 @@ fn fulfillment(config: &Config, addresses: &Addresses, reader: &Reader) -> Child
         orders: addresses.orders.clone(),
         events: addresses.events.clone(),
         reader: reader.clone(),
-        policy: crate::domain::saga::Policy::default(),
+        gateway: payments::built_in(addresses.gateway.clone(), config.store.payment_test_methods()),
+        policy: config.store.sagas(),
+        stalled_after: config.store.stalled_after(),
     };
     let args = orders::Args {
         peers: Arc::new(peers),
         catalog: addresses.catalog.clone(),
         sagas: sagas.clone(),
         wait: config.store.order_wait(),
-        attention_after: config.store.attention_after(),
         rate: orders::Rate::per_minute(config.store.orders_per_minute_per_account),
         mailbox_bound: config.base.mailbox_bound,
     };

@@ -18,11 +18,13 @@ use super::{catalog, journal};
 use crate::db::idempotency::Key;
 use crate::db::journal::PANICS_TO_ATTENTION;
 use crate::domain::order::Request;
+use crate::domain::saga::Event;
 
 mod confirm;
 mod place;
 mod placing;
 mod rate;
+mod reach;
 mod remembered;
 mod sweep;
 mod waiting;
@@ -30,6 +32,7 @@ mod waiting;
 pub use confirm::ConfirmError;
 pub use place::{Begun, Placed, Unplaced};
 pub use rate::Rate;
+pub use reach::Unasked;
 
 use remembered::Remembered;
 use waiting::Waiting;
@@ -48,8 +51,6 @@ pub struct Args {
     pub sagas: SupervisorAddress,
     /// How long a client waits for the end of its order.
     pub wait: Duration,
-    /// How long a shipment may stay in doubt.
-    pub attention_after: Duration,
     /// How often one account may order.
     pub rate: Rate,
     /// The most messages that wait for one saga.
@@ -102,8 +103,8 @@ pub enum Msg {
         /// As it stands, with what a rejected one was short of.
         found: Option<Box<(Order, Vec<Shortfall>)>>,
     },
-    /// A confirmation has been taken, or not.
-    ConfirmEnded {
+    /// A saga has been reached for somebody, or not.
+    Reached {
         /// The order.
         order: OrderId,
         /// The saga started for it, if one was.
@@ -114,14 +115,25 @@ pub enum Msg {
         /// For this order.
         order: OrderId,
     },
-    /// A saga has come to its end, durably.
-    SagaEnded {
+    /// A saga has moved, durably, to where those who wait for the order are told.
+    SagaMoved {
         /// The order as it stands then.
         order: Box<Order>,
         /// What a rejected one was short of.
         shortfalls: Vec<Shortfall>,
+        /// Whether that is the saga's end.
+        over: bool,
     },
-    /// What an order waits for has come, and is allocated to it.
+    /// A person asks something of an order's saga.
+    Ask {
+        /// The order.
+        order: OrderId,
+        /// What.
+        request: saga::Request,
+        /// Answered once it is done; not at all where that takes longer.
+        reply: Reply<Result<Box<Order>, Unasked>>,
+    },
+    /// Stock that an order has waited for is allocated to it.
     StockCame {
         /// The order.
         order: OrderId,
@@ -171,7 +183,7 @@ pub struct State {
     /// Keys whose order is not durable yet.
     keys: HashMap<KeyName, Running>,
     waiting: Waiting,
-    confirming: usize,
+    reaching: usize,
     live: HashMap<OrderId, Live>,
     shipped: Remembered,
 }
@@ -206,7 +218,7 @@ impl Actor for Orders {
             placing: HashMap::new(),
             keys: HashMap::new(),
             waiting: Waiting::default(),
-            confirming: 0,
+            reaching: 0,
             live: HashMap::new(),
             shipped: Remembered::default(),
         })
@@ -218,16 +230,22 @@ impl Actor for Orders {
             Msg::Accepted { order, result } => state.accepted(order, result, ctx),
             Msg::Followed { order, found } => state.followed(order, found),
             Msg::WaitOver { order } => state.waiting.answer(order, &Ok(Placed::Open(order))),
-            Msg::SagaEnded { order, shortfalls } => state.ended(*order, shortfalls),
+            Msg::SagaMoved { order, shortfalls, over } => state.moved(*order, shortfalls, over),
+            Msg::Ask { order, request, reply } => state.ask(order, request, reply, ctx),
+            Msg::StockCame { order } => {
+                // One without a saga asks again when it has one.
+                if let Some(live) = state.live.get(&order) {
+                    let _ = live.address.tell(saga::Msg::Event(Event::StockCame));
+                }
+            }
             Msg::Confirm { order, confirmation, reply } => state.confirm(order, confirmation, reply, ctx),
-            Msg::ConfirmEnded { order, adopted } => {
-                state.confirming -= 1;
+            Msg::Reached { order, adopted } => {
+                state.reaching -= 1;
                 if let Some(address) = adopted {
                     state.live.insert(order, Live { address, since: Instant::now() });
                 }
             }
             // No order waits yet.
-            Msg::StockCame { .. } => {}
             Msg::SagaFailed { order, reason, gave_up } => state.failed(order, reason, gave_up, ctx),
             Msg::PanicCounted { order, panics } => {
                 if panics.is_none_or(|panics| panics >= PANICS_TO_ATTENTION) {
@@ -258,13 +276,29 @@ impl State {
         if self.shipped.is_the_shipment(order, &confirmation) {
             return reply.send(Ok(()));
         }
-        if self.confirming >= IN_FLIGHT {
+        if self.reaching >= IN_FLIGHT {
             return reply.send(Err(ConfirmError::Busy));
         }
-        self.confirming += 1;
+        self.reaching += 1;
         let live = self.live.get(&order).map(|live| live.address.clone());
         let work = confirm::confirm(self.args.clone(), order, confirmation, live, reply);
-        ctx.effect(confirm::WITHIN, work, move |adopted| Msg::ConfirmEnded { order, adopted: adopted.ok().flatten() });
+        ctx.effect(confirm::WITHIN, work, move |adopted| Msg::Reached { order, adopted: adopted.ok().flatten() });
+    }
+
+    fn ask(
+        &mut self,
+        order: OrderId,
+        request: saga::Request,
+        reply: Reply<Result<Box<Order>, Unasked>>,
+        ctx: &mut Context<Msg>,
+    ) {
+        if self.reaching >= IN_FLIGHT {
+            return reply.send(Err(Unasked::Busy));
+        }
+        self.reaching += 1;
+        let live = self.live.get(&order).map(|live| live.address.clone());
+        let work = reach::ask(self.args.clone(), order, request, live, reply);
+        ctx.effect(reach::WITHIN, work, move |adopted| Msg::Reached { order, adopted: adopted.ok().flatten() });
     }
 
     /// R24: the panics of one saga are counted where they outlast the process; the third calls a person.

@@ -7,38 +7,37 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::actors::{Actor, Address, AskError, BatchError, Context, EffectError, Failure, Reply, fault};
-use contract::{Order, OrderId, ShipmentId, Shortfall, StockRow, Timestamp, WarehouseId};
+use ::actors::{Actor, Address, Context, Failure, Reply, Timer, fault};
+use contract::{Order, OrderId, OrderStatus, ReturnId, ShipmentId, ShipmentStatus, Shortfall, StockRow, Timestamp};
 use service::clock;
-use service::queries::Reader;
+use service::queries::{ReadError, Reader};
 use service::routes::Trace;
 use strum::IntoStaticStr;
 
 use stages::Counted;
 
-use super::journal::{self, Entry, Written};
-use super::warehouses::{dispatcher, registry};
+use super::journal::{self, Written};
+use super::warehouses::registry;
 use super::{availability, orders};
 use crate::db;
-use crate::db::journal::Advanced;
-use crate::domain::delivery::{Action, Call, Delivery};
-use crate::domain::order::{self, Change};
-use crate::domain::saga::{Command, Event, Policy, Saga, Stage, Step, Transition};
-use crate::domain::sourcing::{Demand, Line, Wants};
+use crate::domain::order;
+use crate::domain::saga::{Command, Event, Policy, Saga, Stage, Stepped, Terms, Unfit};
+use crate::domain::sourcing::Line;
 use crate::events::Events;
+use crate::payments::PaymentGateway;
 
+mod effects;
 mod entry;
 
 pub mod stages;
 
+pub(super) use effects::parts;
+pub(super) use entry::instructed;
+
 /// How long a journal entry may take: longer than the journal itself allows its flush.
 pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(20);
-/// How long a question to another actor of the store may take.
-const ASK_WITHIN: Duration = Duration::from_secs(5);
-/// How long a call may take, its time in the dispatcher's line included.
-const SHIP_WITHIN: Duration = Duration::from_secs(60);
-/// The wait before sourcing is tried again when it could not be asked.
-const SOURCE_AGAIN: Duration = Duration::from_secs(1);
+/// How long a saga that is over stays for what it was started for.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// Whom every saga talks to.
 pub struct Peers {
@@ -54,8 +53,12 @@ pub struct Peers {
     pub events: Events,
     /// Where it is read back from.
     pub reader: Reader,
+    /// Who moves the money.
+    pub gateway: Arc<dyn PaymentGateway>,
     /// How it tries.
     pub policy: Policy,
+    /// How long it may stand where it is before operators are told.
+    pub stalled_after: Duration,
 }
 
 /// What the first start of a new order's saga need not read.
@@ -86,12 +89,38 @@ pub enum NotConfirmed {
     NotInstructed,
 }
 
+/// What people ask of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// To be cancelled.
+    Cancel {
+        /// By a person of ours, who may give up the rest.
+        operator: bool,
+        /// What the order will say of it.
+        reason: String,
+    },
+    /// To take copies back.
+    Return {
+        /// The return.
+        id: ReturnId,
+        /// What.
+        lines: Vec<Line>,
+    },
+    /// To try again now.
+    Retry,
+    /// To go on as if it had just begun to try.
+    Resume,
+}
+
+/// The order once the request has come to its end, or why it cannot be.
+pub type Asked = Result<Box<Order>, Unfit>;
+
 /// What it can be told.
 #[derive(IntoStaticStr)]
 pub enum Msg {
     /// Something happened.
     Event(Event),
-    /// The warehouse says that the shipment has left.
+    /// The warehouse says that a shipment has left.
     Confirm {
         /// The shipment.
         shipment: ShipmentId,
@@ -104,30 +133,63 @@ pub enum Msg {
         /// Answered once it is durable.
         reply: Reply<Result<(), NotConfirmed>>,
     },
-    /// A warehouse was found, or not; or nobody could be asked.
-    Planned(Result<Result<availability::Plan, Vec<Shortfall>>, String>),
-    /// Ask for another warehouse again.
-    SourceAgain(Vec<WarehouseId>),
-    /// The step is durable, or is not.
+    /// A person asks something.
+    Ask {
+        /// What.
+        request: Request,
+        /// Answered once it is done, which may take longer than anybody waits.
+        reply: Reply<Asked>,
+    },
+    /// Warehouses could not be asked for.
+    NotPlanned {
+        /// For this.
+        lines: Vec<Line>,
+        /// Other than these.
+        exclude: Vec<contract::WarehouseId>,
+    },
+    /// Ask for warehouses again.
+    SourceAgain {
+        /// For this.
+        lines: Vec<Line>,
+        /// Other than these.
+        exclude: Vec<contract::WarehouseId>,
+    },
+    /// The entry is durable, or is not.
     Written(Result<Written, String>),
+    /// What was tried in vain has been noted.
+    Noted,
+    /// Nobody has asked anything of a saga that is over.
+    Idle,
+}
+
+/// What waits for its turn.
+struct Input {
+    event: Event,
+    /// Who asked.
+    asker: Option<(Request, Reply<Asked>)>,
 }
 
 /// The saga and what waits for it.
 pub struct State {
     args: Args,
+    terms: Terms,
+    /// As its latest entry left it.
     order: Order,
     saga: Saga,
     seq: i64,
-    /// The step that is being written, with the warehouse that a sourced one is about. Events wait for it.
-    writing: Option<(Step, Option<availability::Part>)>,
-    waiting: VecDeque<(Event, Option<availability::Part>)>,
-    confirming: Vec<Reply<Result<(), NotConfirmed>>>,
-    /// The warehouses that the latest sourcing was not to take.
-    excluded: Vec<WarehouseId>,
+    /// The step that is being written, with the order after it. Events wait for it.
+    writing: Option<(Stepped, Order)>,
+    waiting: VecDeque<Input>,
+    confirming: Vec<(ShipmentId, Reply<Result<(), NotConfirmed>>)>,
+    asking: Vec<(Request, Reply<Asked>)>,
     /// What a rejected order was short of.
     shortfalls: Vec<Shortfall>,
     trace: Option<Trace>,
     counted: Counted,
+    timer: Option<Timer>,
+    /// When it came to stand where it does.
+    since: Timestamp,
+    noting: bool,
 }
 
 /// The actor.
@@ -141,17 +203,25 @@ impl Actor for Fulfillment {
 
     async fn start(&self, args: Args, ctx: &mut Context<Msg>) -> Result<State, Failure> {
         let seed = args.seed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (order, saga, seq, trace) = match seed {
-            Some(seed) => (seed.order, seed.saga, 0, seed.trace),
+        let (order, saga, seq, trace, since) = match seed {
+            Some(Seed { order, saga, trace }) => {
+                let at = order.created_at;
+                (order, saga, 0, trace, at)
+            }
             None => read_back(&args).await?,
         };
         if fault::ENABLED {
             // By its total, which a test can choose before there is an order id.
             fault::point(&format!("saga:{}", order.total_amount)).await;
         }
-        ctx.notify(Msg::Event(Event::Begun));
+        if saga.is_over() {
+            ctx.send_after(LINGER, Msg::Idle);
+        } else {
+            ctx.notify(Msg::Event(Event::Begun));
+        }
         Ok(State {
             counted: Counted::at(saga.stage),
+            terms: order::terms(&order),
             args,
             order,
             saga,
@@ -159,9 +229,12 @@ impl Actor for Fulfillment {
             writing: None,
             waiting: VecDeque::new(),
             confirming: Vec::new(),
-            excluded: Vec::new(),
+            asking: Vec::new(),
             shortfalls: Vec::new(),
             trace,
+            timer: None,
+            since,
+            noting: false,
         })
     }
 
@@ -170,94 +243,106 @@ impl Actor for Fulfillment {
             Msg::Event(event) => state.happened(event, None, ctx),
             Msg::Confirm { shipment, warehouse_name, shipped_at, stock, reply } => {
                 if state.is_instructed(shipment, warehouse_name.as_deref()) {
-                    state.confirming.push(reply);
+                    state.confirming.push((shipment, reply));
                     state.happened(Event::Confirmed { shipment, shipped_at, stock }, None, ctx);
                 } else {
                     reply.send(Err(NotConfirmed::NotInstructed));
                 }
             }
-            Msg::Planned(Ok(Ok(plan))) => {
-                let choice = plan.parts.into_iter().next();
-                let event = choice.as_ref().map_or(Event::NotSourced { shortfalls: Vec::new() }, |choice| {
-                    Event::Sourced { shipment: ShipmentId::new(), warehouse: choice.warehouse }
-                });
-                state.happened(event, choice, ctx);
+            Msg::Ask { request, reply } => {
+                let event = match request.clone() {
+                    Request::Cancel { operator, reason } => Event::Cancel { operator, reason },
+                    Request::Return { id, lines } => Event::Return { id, lines },
+                    Request::Retry => Event::Retry,
+                    Request::Resume => Event::Resume,
+                };
+                state.happened(event, Some((request, reply)), ctx);
             }
-            Msg::Planned(Ok(Err(shortfalls))) => state.happened(Event::NotSourced { shortfalls }, None, ctx),
-            Msg::Planned(Err(reason)) => {
-                tracing::info!(order = %state.order.id, reason, "sourcing could not be asked");
-                ctx.send_after(SOURCE_AGAIN, Msg::SourceAgain(state.excluded.clone()));
+            Msg::NotPlanned { lines, exclude } => {
+                ctx.send_after(effects::SOURCE_AGAIN, Msg::SourceAgain { lines, exclude });
             }
-            Msg::SourceAgain(exclude) => state.source(exclude, ctx),
+            Msg::SourceAgain { lines, exclude } => state.source(lines, exclude, ctx),
             Msg::Written(outcome) => state.written(outcome, ctx)?,
+            Msg::Noted => state.noting = false,
+            Msg::Idle => state.end_if_over(ctx),
         }
         Ok(())
     }
 }
 
-async fn read_back(args: &Args) -> Result<(Order, Saga, i64, Option<Trace>), Failure> {
+async fn read_back(args: &Args) -> Result<(Order, Saga, i64, Option<Trace>, Timestamp), Failure> {
     let id = args.order;
-    let read = args.peers.reader.read("saga.resume", move |db| async move {
-        Ok(db::orders::find(&db, id).await?.zip(db::sagas::find(&db, id).await?))
-    });
+    let read = args.peers.reader.read("saga.resume", move |db| async move { db::sagas::resume(&db, id).await });
     match read.await {
-        Ok(Some((order, (saga, seq)))) => {
-            args.peers.events.tell(id, seq);
-            Ok((order, saga, seq, None))
+        Ok(Some((order, stored))) => {
+            args.peers.events.tell(id, stored.seq);
+            Ok((order, stored.saga, stored.seq, None, stored.updated_at))
         }
         Ok(None) => Err(Failure::broken(format!("order {id} has no saga"))),
-        Err(service::queries::ReadError::Failed(error)) => Err(Failure::from(error)),
+        Err(ReadError::Failed(error)) => Err(Failure::from(error)),
         Err(away) => Err(Failure::unavailable(away)),
     }
 }
 
 impl State {
-    fn happened(&mut self, event: Event, choice: Option<availability::Part>, ctx: &mut Context<Msg>) {
-        self.waiting.push_back((event, choice));
+    fn happened(&mut self, event: Event, asker: Option<(Request, Reply<Asked>)>, ctx: &mut Context<Msg>) {
+        self.waiting.push_back(Input { event, asker });
         self.proceed(ctx);
     }
 
     /// Takes the events that wait, up to one whose step must be written first.
     fn proceed(&mut self, ctx: &mut Context<Msg>) {
         while self.writing.is_none()
-            && let Some((event, choice)) = self.waiting.pop_front()
+            && let Some(Input { event, asker }) = self.waiting.pop_front()
         {
-            let now = clock::now();
-            let step = self.saga.step(event, now, &self.args.peers.policy);
-            match &step.transition {
-                None => {
-                    self.turn_into(step.saga);
-                    self.run(step.commands, ctx);
+            if let Some((request, reply)) = asker {
+                match self.fits(&request) {
+                    Ok(()) => self.asking.push((request, reply)),
+                    Err(unfit) => {
+                        reply.send(Err(unfit));
+                        continue;
+                    }
                 }
-                Some(transition) => {
-                    let advanced = entry::advanced(self, &step, transition, choice.as_ref(), now);
-                    self.writing = Some((step, choice));
+            }
+            let now = clock::now();
+            let stepped = self.saga.step(event, &self.terms, now, &self.args.peers.policy);
+            match &stepped.entry {
+                None => {
+                    let tried = stepped.saga.effort.attempts > self.saga.effort.attempts;
+                    self.turn_into(stepped.saga, ctx);
+                    self.run(stepped.commands, ctx);
+                    if tried {
+                        self.note_try(ctx);
+                    }
+                }
+                Some(entry) => {
+                    let mut after = self.order.clone();
+                    order::follow(&mut after, &stepped.saga, entry.reason.as_deref());
+                    let advanced = entry::advanced(self, &stepped, entry, &after, now);
+                    self.writing = Some((stepped, after));
                     self.write(advanced, ctx);
                 }
             }
         }
-        if self.saga.is_over() && self.writing.is_none() {
-            self.end(ctx);
+        if self.writing.is_none() {
+            self.answer();
+            self.end_if_over(ctx);
         }
     }
 
-    fn turn_into(&mut self, saga: Saga) {
-        self.counted = Counted::at(saga.stage);
-        self.saga = saga;
+    fn fits(&self, request: &Request) -> Result<(), Unfit> {
+        match request {
+            Request::Cancel { operator, .. } => self.saga.may_be_cancelled(*operator),
+            Request::Return { id, lines } => self.saga.may_be_returned(*id, lines),
+            Request::Retry | Request::Resume if self.saga.is_over() => Err(Unfit::Over),
+            Request::Retry | Request::Resume => Ok(()),
+        }
     }
 
-    fn write(&self, advanced: Advanced, ctx: &mut Context<Msg>) {
-        let journal = self.args.peers.journal.clone();
-        let entry = Entry::Advance(Arc::new(advanced));
-        let ask = async move { journal.ask(WRITE_WITHIN, |reply| journal::Msg::Write { entry, reply }).await };
-        ctx.effect(WRITE_WITHIN * 2, ask, |asked: Result<Result<Result<Written, BatchError>, AskError>, _>| {
-            Msg::Written(match asked {
-                Ok(Ok(Ok(written))) => Ok(written),
-                Ok(Ok(Err(error))) => Err(error.to_string()),
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(error) => Err(error.to_string()),
-            })
-        });
+    fn turn_into(&mut self, saga: Saga, ctx: &Context<Msg>) {
+        self.counted = Counted::at(saga.stage);
+        self.saga = saga;
+        let _ = ctx;
     }
 
     /// Only a step that is certainly durable is acted on. Otherwise the next incarnation finds out what is.
@@ -267,118 +352,91 @@ impl State {
             Ok(_) => return Err(Failure::unavailable("another incarnation has gone on with this saga")),
             Err(reason) => return Err(Failure::unavailable(format!("the journal: {reason}"))),
         }
-        let Some((step, choice)) = self.writing.take() else { return Ok(()) };
+        let Some((Stepped { saga, entry, commands }, order)) = self.writing.take() else { return Ok(()) };
         self.seq += 1;
-        if let Some(transition) = &step.transition {
-            stages::stepped(transition);
-            Change::of(transition).apply(&mut self.order, self.saga.shipment);
-            if let (Transition::Moved { .. }, Some(choice)) = (transition, &choice) {
-                order::instruct(&mut self.order, step.saga.shipment, &choice.name);
+        self.order = order;
+        self.since = clock::now();
+        if let Some(entry) = entry {
+            stages::stepped(entry.name);
+            if !entry.shortfalls.is_empty() {
+                self.shortfalls = entry.shortfalls;
             }
-            if let Transition::Rejected { shortfalls, .. } = transition {
-                self.shortfalls.clone_from(shortfalls);
-            }
-            self.tell_availability(transition);
         }
-        self.turn_into(step.saga);
-        self.run(step.commands, ctx);
+        self.turn_into(saga.noted(), ctx);
+        self.tell();
+        self.run(commands, ctx);
         self.proceed(ctx);
         Ok(())
     }
 
-    /// R9: the cache and the end of the allocation in one message, after the commit. If it is refused, the audit of
-    /// allocations and the next pull make it good.
-    fn tell_availability(&self, transition: &Transition) {
-        let order = self.order.id;
-        let msg = match transition {
-            Transition::Shipped { stock, .. } => {
-                availability::Msg::Settle { order: Some(order), warehouse: self.saga.warehouse, rows: stock.clone() }
-            }
-            Transition::Rejected { .. } => availability::Msg::Release { order },
-            Transition::Moved { .. } | Transition::Flagged { .. } => return,
-        };
-        let _ = self.args.peers.availability.tell(msg);
+    /// Tells who waits for the order what is worth it. If that is refused, they look it up.
+    fn tell(&mut self) {
+        let is_open = matches!(
+            self.order.status,
+            OrderStatus::Pending | OrderStatus::PartiallyShipped | OrderStatus::NeedsAttention
+        );
+        if self.saga.is_over() || !is_open {
+            let (order, shortfalls) = (Box::new(self.order.clone()), self.shortfalls.clone());
+            let over = self.saga.is_over();
+            let _ = self.args.peers.orders.tell(orders::Msg::SagaMoved { order, shortfalls, over });
+        }
     }
 
     fn run(&mut self, commands: Vec<Command>, ctx: &mut Context<Msg>) {
         for command in commands {
             match command {
-                Command::Ship => self.ship(ctx),
-                Command::Wait(delay) => {
-                    ctx.send_after(delay, Msg::Event(Event::Woke));
+                Command::Call { step, shipment, warehouse, lines, return_id } => {
+                    self.call(effects::Asking { step, shipment, warehouse, lines, return_id }, ctx);
                 }
-                Command::Source { exclude } => self.source(exclude, ctx),
-                Command::CorrectCache { warehouse, rows } => {
+                Command::Charge { operation, key, amount } => self.charge(operation, key, amount, ctx),
+                Command::Wait(delay) => {
+                    if let Some(timer) = self.timer.take() {
+                        timer.cancel();
+                    }
+                    self.timer = Some(ctx.send_after(delay, Msg::Event(Event::Woke)));
+                }
+                Command::Source { lines, exclude } => self.source(lines, exclude, ctx),
+                Command::AwaitStock { lines, exclude } => self.await_stock(&lines, exclude),
+                Command::Settle { warehouse, rows } => {
                     let order = Some(self.order.id);
                     let _ = self.args.peers.availability.tell(availability::Msg::Settle { order, warehouse, rows });
                 }
-                Command::Allocate => {
-                    let (order, parts) = (self.order.id, vec![(self.saga.warehouse, lines(&self.order))]);
-                    let _ = self.args.peers.availability.tell(availability::Msg::Assert { order, parts });
+                Command::Release => {
+                    let order = self.order.id;
+                    let _ = self.args.peers.availability.tell(availability::Msg::Release { order });
                 }
             }
         }
-    }
-
-    fn ship(&self, ctx: &mut Context<Msg>) {
-        let (registry, warehouse, shipment) =
-            (self.args.peers.registry.clone(), self.saga.warehouse, self.saga.shipment);
-        let (order_id, items, trace) = (self.order.id, order::contents(&self.order), self.trace.clone());
-        let call = async move {
-            let known = match registry.ask(ASK_WITHIN, |reply| registry::Msg::Find { id: warehouse, reply }).await {
-                Ok(Some(known)) => known,
-                // R19: it was deleted, or gave way to another database, where this shipment must not be asked for.
-                Ok(None) => {
-                    return Delivery::WrongIdentity { reason: "the warehouse that was asked is gone".to_owned() };
-                }
-                Err(error) => return Delivery::NeverSent { reason: format!("registry: {error}") },
-            };
-            let action = Action::Ship { lines: items };
-            let call = Call { order: order_id, shipment, database_id: known.database_id, action };
-            let ask = known.dispatcher.ask(SHIP_WITHIN, |reply| dispatcher::Msg::Call { call, trace, reply });
-            match ask.await {
-                Ok(delivery) => delivery,
-                Err(AskError::Refused) => Delivery::NeverSent { reason: "the dispatcher is down or full".to_owned() },
-                Err(error) => Delivery::Unknown { reason: format!("dispatcher: {error}") },
-            }
-        };
-        ctx.effect(SHIP_WITHIN * 2, call, move |outcome: Result<Delivery, EffectError>| {
-            let delivery = outcome.unwrap_or_else(|error| Delivery::Unknown { reason: error.to_string() });
-            Msg::Event(Event::Delivered { shipment, delivery })
-        });
-    }
-
-    fn source(&mut self, exclude: Vec<WarehouseId>, ctx: &mut Context<Msg>) {
-        self.excluded.clone_from(&exclude);
-        let (availability, order) = (self.args.peers.availability.clone(), self.order.id);
-        let wants = Wants { demand: Demand::new(&lines(&self.order)), allow_split: false, exclude };
-        let ask =
-            async move { availability.ask(ASK_WITHIN, |reply| availability::Msg::Plan { order, wants, reply }).await };
-        ctx.effect(ASK_WITHIN * 2, ask, |outcome: Result<Result<_, AskError>, EffectError>| match outcome {
-            Ok(Ok(planned)) => Msg::Planned(Ok(planned)),
-            Ok(Err(error)) => Msg::Planned(Err(error.to_string())),
-            Err(error) => Msg::Planned(Err(error.to_string())),
-        });
     }
 
     fn is_instructed(&self, shipment: ShipmentId, warehouse_name: Option<&str>) -> bool {
-        let known = self.order.shipments.iter().find(|known| known.id == shipment);
-        shipment == self.saga.shipment
-            && known.is_some_and(|known| warehouse_name.is_none_or(|name| name == known.warehouse_name))
+        let known = self.saga.parts.iter().find(|part| part.shipment == shipment && part.is_alive());
+        known.is_some_and(|known| warehouse_name.is_none_or(|name| name == known.name))
     }
 
-    fn end(&mut self, ctx: &mut Context<Msg>) {
-        let shipped = self.saga.stage == Stage::Shipped;
-        for reply in self.confirming.drain(..) {
+    /// Answers whoever has waited for what is durable now.
+    fn answer(&mut self) {
+        let (order, saga) = (&self.order, &self.saga);
+        let state = |id: ShipmentId| order.shipments.iter().find(|known| known.id == id).map(|known| known.status);
+        let told = self.confirming.extract_if(.., |(id, _)| state(*id) != Some(ShipmentStatus::Pending));
+        for (id, reply) in told {
+            let shipped = state(id) == Some(ShipmentStatus::Shipped);
             reply.send(if shipped { Ok(()) } else { Err(NotConfirmed::NotInstructed) });
         }
-        let (order, shortfalls) = (Box::new(self.order.clone()), std::mem::take(&mut self.shortfalls));
-        // If this is refused, the sweep of `orders` finds out.
-        let _ = self.args.peers.orders.tell(orders::Msg::SagaEnded { order, shortfalls });
-        ctx.stop();
+        let done = |request: &Request| match request {
+            Request::Cancel { .. } => saga.is_over() || !saga.is_cancelling(),
+            Request::Return { .. } => saga.returning.is_none(),
+            Request::Retry | Request::Resume => true,
+        };
+        for (request, reply) in self.asking.extract_if(.., |(request, _)| done(request)) {
+            let refused = matches!(request, Request::Cancel { operator: false, .. }) && saga.stage != Stage::Cancelled;
+            reply.send(if refused { Err(Unfit::Leaving) } else { Ok(Box::new(order.clone())) });
+        }
     }
-}
 
-fn lines(order: &Order) -> Vec<Line> {
-    order.items.iter().map(|item| Line { book: item.book_id, quantity: item.quantity }).collect()
+    fn end_if_over(&mut self, ctx: &mut Context<Msg>) {
+        if self.saga.is_over() && self.writing.is_none() && self.waiting.is_empty() {
+            ctx.stop();
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! What the journal writes: accepted orders, the steps of their sagas, and the panics of those.
 //!
-//! A flush is one transaction of at most seven statements, whatever its size.
+//! A flush is one transaction of a few statements, whatever its size.
 
 use std::collections::HashSet;
 
@@ -30,20 +30,17 @@ pub struct Accepted {
     pub total_cents: i64,
     /// How it is paid.
     pub method: String,
-    /// Its first shipment.
-    pub shipment_id: ShipmentId,
-    /// Where.
-    pub warehouse_id: WarehouseId,
-    /// By name.
-    pub warehouse_name: String,
-    /// What is in it, as JSON text.
-    pub contents: String,
     /// The saga.
     pub state: serde_json::Value,
+    /// Where that stands.
+    pub stage: &'static str,
     /// What a reader of the journal wants to know of it.
     pub detail: serde_json::Value,
     /// When.
     pub at: Timestamp,
+    /// Its first shipments, in a statement of their own.
+    #[serde(skip)]
+    pub shipments: Vec<Instructed>,
     /// Its lines, in a statement of their own.
     #[serde(skip)]
     pub lines: Vec<AcceptedLine>,
@@ -97,40 +94,90 @@ pub struct Advanced {
     pub finished: bool,
     /// Whether a person must look.
     pub attention: bool,
+    /// Where the saga stands after it.
+    pub stage: &'static str,
     /// Where the order stands after it.
     pub order_status: OrderStatus,
     /// Why.
     pub reason: Option<String>,
-    /// The shipment it is about.
-    pub shipment_id: ShipmentId,
-    /// Where that stands after it.
-    pub shipment_status: ShipmentStatus,
-    /// When it left.
+    /// When all of it had left.
     #[serde(with = "contract::time::option")]
     pub shipped_at: Option<Timestamp>,
+    /// Whether it is being cancelled.
+    pub cancel_requested: bool,
     /// Where the payment stands after it; none leaves it as it is.
     pub payment_status: Option<PaymentStatus>,
-    /// The shipment that takes its place.
-    #[serde(flatten)]
-    pub next: Option<NextShipment>,
+    /// What was taken of it.
+    pub captured_cents: i64,
+    /// What was given back of that.
+    pub refunded_cents: i64,
     /// When.
     pub at: Timestamp,
+    /// Shipments that stand elsewhere now, in a statement of their own.
+    #[serde(skip)]
+    pub shipments: Vec<ShipmentNow>,
+    /// Shipments that are new, in a statement of their own.
+    #[serde(skip)]
+    pub instructed: Vec<Instructed>,
+    /// Copies of the order's books that are back, in a statement of their own.
+    #[serde(skip)]
+    pub returned: Vec<ReturnedNow>,
     /// Rows for the cache, in a statement of their own.
     #[serde(skip)]
     pub stock: Vec<(WarehouseId, StockRow)>,
 }
 
-/// A shipment that takes the place of another.
-#[derive(Debug, Clone, Serialize)]
-pub struct NextShipment {
+/// Where a shipment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ShipmentNow {
+    /// Which.
+    pub id: ShipmentId,
+    /// Where it stands.
+    pub status: ShipmentStatus,
+    /// When it left.
+    #[serde(with = "contract::time::option")]
+    pub shipped_at: Option<Timestamp>,
+    /// When it came to stand there.
+    pub at: Timestamp,
+}
+
+/// A shipment that a warehouse is to be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Instructed {
     /// Its id.
-    pub next_id: ShipmentId,
+    pub id: ShipmentId,
+    /// Of which order.
+    pub order_id: OrderId,
     /// Where.
     pub warehouse_id: WarehouseId,
     /// By name.
     pub warehouse_name: String,
+    /// Where it stands.
+    pub status: ShipmentStatus,
     /// What is in it, as JSON text.
     pub contents: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How many copies of a book of an order are back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ReturnedNow {
+    /// The line.
+    pub id: OrderItemId,
+    /// Copies, in all.
+    pub copies: u32,
+}
+
+/// What a saga has tried in vain since it last moved.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tried {
+    /// The order.
+    pub order_id: OrderId,
+    /// The entry that it stands at. Where that is not the latest any more, nothing is written.
+    pub seq: i64,
+    /// How often, when and in vain why: a [`crate::db::sagas::Effort`].
+    pub effort: serde_json::Value,
 }
 
 const ACCEPTED: &Columns = &[
@@ -138,11 +185,8 @@ const ACCEPTED: &Columns = &[
     ("user_id", Type::Uuid),
     ("total_cents", Type::BigInt),
     ("method", Type::Text),
-    ("shipment_id", Type::Uuid),
-    ("warehouse_id", Type::Uuid),
-    ("warehouse_name", Type::Text),
-    ("contents", Type::Text),
     ("state", Type::Json),
+    ("stage", Type::Text),
     ("detail", Type::Json),
     ("at", Type::Time),
 ];
@@ -173,18 +217,33 @@ const ADVANCED: &Columns = &[
     ("state", Type::Json),
     ("finished", Type::Bool),
     ("attention", Type::Bool),
+    ("stage", Type::Text),
     ("order_status", Type::Text),
     ("reason", Type::Text),
-    ("shipment_id", Type::Uuid),
-    ("shipment_status", Type::Text),
     ("shipped_at", Type::Time),
+    ("cancel_requested", Type::Bool),
     ("payment_status", Type::Text),
-    ("next_id", Type::Uuid),
+    ("captured_cents", Type::BigInt),
+    ("refunded_cents", Type::BigInt),
+    ("at", Type::Time),
+];
+
+const SHIPMENTS_NOW: &Columns =
+    &[("id", Type::Uuid), ("status", Type::Text), ("shipped_at", Type::Time), ("at", Type::Time)];
+
+const INSTRUCTED: &Columns = &[
+    ("id", Type::Uuid),
+    ("order_id", Type::Uuid),
     ("warehouse_id", Type::Uuid),
     ("warehouse_name", Type::Text),
+    ("status", Type::Text),
     ("contents", Type::Text),
     ("at", Type::Time),
 ];
+
+const RETURNED_NOW: &Columns = &[("id", Type::Uuid), ("copies", Type::BigInt)];
+
+const TRIED: &Columns = &[("order_id", Type::Uuid), ("seq", Type::BigInt), ("effort", Type::Json)];
 
 /// Writes accepted orders.
 ///
@@ -196,14 +255,14 @@ pub async fn accept(db: &impl ConnectionTrait, orders: &[&Accepted]) -> Result<(
          SELECT order_id, user_id, 'PENDING', total_cents, at, at FROM {rows}",
         "INSERT INTO payments (id, order_id, method, amount_cents, status, created_at, updated_at) \
          SELECT order_id, order_id, method, total_cents, 'PENDING', at, at FROM {rows}",
-        "INSERT INTO shipments (id, order_id, warehouse_id, warehouse_name, status, items, created_at, updated_at) \
-         SELECT shipment_id, order_id, warehouse_id, warehouse_name, 'PENDING', contents, at, at FROM {rows}",
-        "INSERT INTO sagas (order_id, seq, state, finished, needs_attention, panics, created_at, updated_at) \
-         SELECT order_id, 0, state, false, false, 0, at, at FROM {rows}",
+        "INSERT INTO sagas (order_id, seq, state, stage, finished, needs_attention, panics, created_at, updated_at) \
+         SELECT order_id, 0, state, stage, false, false, 0, at, at FROM {rows}",
         "INSERT INTO saga_journal (order_id, seq, event, detail, at) \
          SELECT order_id, 0, 'accepted', detail, at FROM {rows}",
     ];
     bulk::execute(db, ACCEPTED, orders, &statements).await?;
+    let shipments: Vec<_> = orders.iter().flat_map(|order| &order.shipments).collect();
+    instruct(db, &shipments).await?;
     let lines: Vec<_> = orders.iter().flat_map(|order| &order.lines).collect();
     let insert = "INSERT INTO order_items (id, order_id, book_id, book_title, isbn, quantity, price_cents) \
                   SELECT id, order_id, book_id, book_title, isbn, quantity, price_cents FROM {rows}";
@@ -216,6 +275,12 @@ pub async fn accept(db: &impl ConnectionTrait, orders: &[&Accepted]) -> Result<(
     bulk::execute(db, KEYS, &keys, &[insert]).await
 }
 
+async fn instruct(db: &impl ConnectionTrait, shipments: &[&Instructed]) -> Result<(), DbErr> {
+    let insert = "INSERT INTO shipments (id, order_id, warehouse_id, warehouse_name, status, items, created_at, \
+                  updated_at) SELECT id, order_id, warehouse_id, warehouse_name, status, contents, at, at FROM {rows}";
+    bulk::execute(db, INSTRUCTED, shipments, &[insert]).await
+}
+
 /// Writes steps of sagas, at most one for each saga, and says for each whether it was still the next one.
 ///
 /// # Errors
@@ -224,8 +289,8 @@ pub async fn advance(db: &impl ConnectionTrait, steps: &[&Advanced]) -> Result<V
     if steps.is_empty() {
         return Ok(Vec::new());
     }
-    let update = "UPDATE sagas SET seq = sagas.seq + 1, state = u.state, finished = u.finished, \
-                  needs_attention = u.attention, updated_at = u.at \
+    let update = "UPDATE sagas SET seq = sagas.seq + 1, state = u.state, stage = u.stage, \
+                  finished = u.finished, needs_attention = u.attention, effort = NULL, updated_at = u.at \
                   FROM {rows} WHERE sagas.order_id = u.order_id AND sagas.seq = u.seq AND {by sagas.order_id = order_id} \
                   RETURNING sagas.order_id AS id";
     let mut current = HashSet::new();
@@ -237,22 +302,50 @@ pub async fn advance(db: &impl ConnectionTrait, steps: &[&Advanced]) -> Result<V
         "INSERT INTO saga_journal (order_id, seq, event, detail, at) \
          SELECT order_id, seq + 1, event, detail, at FROM {rows}",
         "UPDATE orders SET status = u.order_status, status_reason = u.reason, shipped_at = u.shipped_at, \
-         updated_at = u.at FROM {rows} WHERE orders.id = u.order_id AND {by orders.id = order_id}",
-        "UPDATE shipments SET status = u.shipment_status, shipped_at = u.shipped_at, updated_at = u.at \
-         FROM {rows} WHERE shipments.id = u.shipment_id AND {by shipments.id = shipment_id}",
-        "INSERT INTO shipments (id, order_id, warehouse_id, warehouse_name, status, items, created_at, updated_at) \
-         SELECT next_id, order_id, warehouse_id, warehouse_name, 'PENDING', contents, at, at FROM {rows} \
-         WHERE next_id IS NOT NULL",
-        "UPDATE payments SET status = u.payment_status, updated_at = u.at \
+         cancel_requested = u.cancel_requested, updated_at = u.at \
+         FROM {rows} WHERE orders.id = u.order_id AND {by orders.id = order_id}",
+        "UPDATE payments SET status = u.payment_status, captured_cents = u.captured_cents, \
+         refunded_cents = u.refunded_cents, updated_at = u.at \
          FROM {rows} WHERE payments.order_id = u.order_id AND u.payment_status IS NOT NULL \
          AND {by payments.order_id = order_id}",
     ];
     bulk::execute(db, ADVANCED, &steps_now, &statements).await?;
+    let shipments: Vec<_> = steps_now.iter().flat_map(|step| &step.shipments).collect();
+    let update = "UPDATE shipments SET status = u.status, shipped_at = u.shipped_at, updated_at = u.at \
+                  FROM {rows} WHERE shipments.id = u.id AND {by shipments.id = id}";
+    bulk::execute(db, SHIPMENTS_NOW, &shipments, &[update]).await?;
+    let instructed: Vec<_> = steps_now.iter().flat_map(|step| &step.instructed).collect();
+    instruct(db, &instructed).await?;
+    let returned: Vec<_> = steps_now.iter().flat_map(|step| &step.returned).collect();
+    let update = "UPDATE order_items SET returned = u.copies \
+                  FROM {rows} WHERE order_items.id = u.id AND {by order_items.id = id}";
+    bulk::execute(db, RETURNED_NOW, &returned, &[update]).await?;
     let stock: Vec<_> = steps_now.iter().flat_map(|step| step.stock.iter().copied()).collect();
     if let Some(step) = steps_now.first() {
         inventory_cache::upsert_newer(db, &stock, step.at).await?;
     }
     Ok(steps.iter().map(|step| current.contains(&step.order_id)).collect())
+}
+
+/// Notes what sagas have tried in vain. Whatever has moved meanwhile is left alone.
+///
+/// # Errors
+/// Those of the database.
+pub async fn note_tries(db: &impl ConnectionTrait, tries: &[&Tried]) -> Result<(), DbErr> {
+    let update = "UPDATE sagas SET effort = u.effort \
+                  FROM {rows} WHERE sagas.order_id = u.order_id AND sagas.seq = u.seq AND {by sagas.order_id = order_id}";
+    bulk::execute(db, TRIED, tries, &[update]).await
+}
+
+/// Lets a saga start again that has panicked too often.
+///
+/// # Errors
+/// Those of the database.
+pub async fn forget_panics(db: &impl ConnectionTrait, order: OrderId) -> Result<(), DbErr> {
+    let forget = "UPDATE sagas SET panics = 0 WHERE order_id = $1";
+    let values = [order.uuid().into()];
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), forget, values)).await?;
+    Ok(())
 }
 
 /// Counts a panic of an order's saga and answers how many there were. The third calls a person.

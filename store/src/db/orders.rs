@@ -24,6 +24,7 @@ pub struct Model {
     pub status: String,
     pub total_cents: i64,
     pub status_reason: Option<String>,
+    pub cancel_requested: bool,
     pub shipped_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
@@ -48,6 +49,7 @@ pub mod items {
         pub isbn: String,
         pub quantity: i64,
         pub price_cents: i64,
+        pub returned: i64,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -68,6 +70,8 @@ pub mod payments {
         pub method: String,
         pub amount_cents: i64,
         pub status: String,
+        pub captured_cents: i64,
+        pub refunded_cents: i64,
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,
     }
@@ -115,6 +119,15 @@ pub struct Filter {
 pub async fn find(db: &impl ConnectionTrait, id: OrderId) -> Result<Option<Order>, DbErr> {
     let rows = Entity::find_by_id(id.uuid()).all(db).await?;
     Ok(assemble(db, rows).await?.pop())
+}
+
+/// These orders, in any order.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn find_all(db: &impl ConnectionTrait, ids: &[OrderId]) -> Result<Vec<Order>, DbErr> {
+    let rows = Entity::find().filter(COLUMN.id.is_in(ids.iter().map(|id| id.uuid()))).all(db).await?;
+    assemble(db, rows).await
 }
 
 /// One order with what it was short of, if it was rejected for that.
@@ -212,12 +225,15 @@ fn view(
             method: payment.method,
             amount: Money(payment.amount_cents),
             status: known(&payment.status)?,
+            captured: Money(payment.captured_cents),
+            refunded: Money(payment.refunded_cents),
         },
         fulfillment_warehouse: crate::domain::order::fulfillment_warehouse(&shipments),
         shipments,
         created_at: row.created_at,
         shipped_at: row.shipped_at,
         status_reason: row.status_reason,
+        cancel_requested: row.cancel_requested,
     })
 }
 
@@ -229,6 +245,7 @@ fn item(row: items::Model) -> Result<OrderItem, DbErr> {
         isbn: row.isbn,
         quantity: u32::try_from(row.quantity).map_err(|error| DbErr::Type(error.to_string()))?,
         price_at_purchase: Money(row.price_cents),
+        returned: u32::try_from(row.returned).map_err(|error| DbErr::Type(error.to_string()))?,
     })
 }
 

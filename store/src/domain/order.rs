@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use contract::{
     BookId, FieldError, Money, Order, OrderId, OrderItem, OrderItemId, OrderLine, OrderStatus, Payment, PaymentRequest,
-    PaymentStatus, Shipment, ShipmentId, ShipmentLine, ShipmentStatus, Timestamp, UserId,
+    PaymentStatus, Shipment, ShipmentLine, ShipmentStatus, Timestamp, UserId,
 };
 
 use super::book::Book;
-use super::saga::Transition;
+use super::saga::{Item, Options, PartState, Saga, Stage, Terms};
+use super::sourcing::Line;
 
 /// How an order is paid where it does not say.
 pub const DEFAULT_METHOD: &str = "credit_card";
@@ -30,6 +31,8 @@ pub struct Request {
     pub method: String,
     /// What the customer believes it to cost.
     pub amount: Option<Money>,
+    /// What the customer chose of how it may be sent.
+    pub options: Options,
 }
 
 impl Request {
@@ -42,6 +45,7 @@ impl Request {
         user: UserId,
         items: &[OrderLine],
         payment: Option<PaymentRequest>,
+        options: Options,
     ) -> Result<Self, Vec<FieldError>> {
         let mut errors = Vec::new();
         let mut wrong = |field: String, message: String| errors.push(FieldError { field, message });
@@ -66,11 +70,15 @@ impl Request {
         if method.trim().is_empty() || method.len() > MAX_METHOD {
             wrong("payment.method".to_owned(), format!("must be 1 to {MAX_METHOD} bytes"));
         }
-        if errors.is_empty() { Ok(Self { id, user, lines, method, amount: payment.amount }) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(Self { id, user, lines, method, amount: payment.amount, options })
+        } else {
+            Err(errors)
+        }
     }
 
     /// What the request asks for, as a fingerprint: the same whatever its spelling, for as long as books, quantities,
-    /// means of payment and expected amount are the same, in the same order.
+    /// means of payment, expected amount and options are the same, in the same order.
     pub fn fingerprint(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&(self.lines.len() as u64).to_be_bytes());
@@ -81,6 +89,7 @@ impl Request {
         if let Some(amount) = self.amount {
             hasher.update(&amount.cents().to_be_bytes());
         }
+        hasher.update(&[u8::from(self.options.allow_split), u8::from(self.options.allow_backorder)]);
         hasher.finalize().to_hex().to_string()
     }
 
@@ -112,6 +121,7 @@ impl Request {
                 isbn: book.isbn.clone(),
                 quantity: line.quantity,
                 price_at_purchase: book.price,
+                returned: 0,
             });
         }
         let Some(total) = total else {
@@ -130,9 +140,16 @@ impl Request {
             status: OrderStatus::Pending,
             total_amount: total,
             items,
-            payment: Payment { method: self.method.clone(), amount: total, status: PaymentStatus::Pending },
+            payment: Payment {
+                method: self.method.clone(),
+                amount: total,
+                status: PaymentStatus::Pending,
+                captured: Money(0),
+                refunded: Money(0),
+            },
             shipments: Vec::new(),
             fulfillment_warehouse: None,
+            cancel_requested: false,
             created_at: now,
             shipped_at: None,
             status_reason: None,
@@ -140,89 +157,90 @@ impl Request {
     }
 }
 
-/// What a shipment of the whole order contains.
-pub fn contents(order: &Order) -> Vec<ShipmentLine> {
-    let line =
-        |item: &OrderItem| ShipmentLine { book_id: item.book_id, isbn: item.isbn.clone(), quantity: item.quantity };
-    order.items.iter().map(line).collect()
+/// What the saga needs to know of the order.
+pub fn terms(order: &Order) -> Terms {
+    let item = |item: &OrderItem| Item {
+        line: Line { book: item.book_id, quantity: item.quantity },
+        price: item.price_at_purchase,
+    };
+    Terms { order: order.id, items: order.items.iter().map(item).collect(), total: order.total_amount }
 }
 
-/// Adds a shipment of the whole order.
-pub fn instruct(order: &mut Order, id: ShipmentId, warehouse_name: &str) {
-    let items = contents(order);
-    let warehouse_name = warehouse_name.to_owned();
-    order.shipments.push(Shipment { id, warehouse_name, status: ShipmentStatus::Pending, items, shipped_at: None });
+/// What a shipment of these lines of the order contains.
+pub fn contents(order: &Order, lines: &[Line]) -> Vec<ShipmentLine> {
+    let isbn = |book| order.items.iter().find(|item| item.book_id == book).map(|item| item.isbn.clone());
+    let line = |line: &Line| ShipmentLine {
+        book_id: line.book,
+        isbn: isbn(line.book).unwrap_or_default(),
+        quantity: line.quantity,
+    };
+    lines.iter().map(line).collect()
+}
+
+/// Makes the order what its saga says: an order's status follows its shipments. `reason` is for people, where the
+/// status needs one.
+pub fn follow(order: &mut Order, saga: &Saga, reason: Option<&str>) {
+    for part in saga.replaced.iter().chain(&saga.parts) {
+        let known = order.shipments.iter().position(|shipment| shipment.id == part.shipment);
+        let index = known.unwrap_or_else(|| {
+            let items = contents(order, &part.lines);
+            let (id, warehouse_name) = (part.shipment, part.name.clone());
+            let status = ShipmentStatus::Pending;
+            order.shipments.push(Shipment { id, warehouse_name, status, items, shipped_at: None });
+            order.shipments.len() - 1
+        });
+        let shipment = &mut order.shipments[index];
+        (shipment.status, shipment.shipped_at) = (shipment_status(part.state), part.shipped_at());
+    }
+    for item in &mut order.items {
+        let returned = saga.parts.iter().flat_map(|part| &part.returned).filter(|line| line.book == item.book_id);
+        item.returned = returned.map(|line| line.quantity).sum();
+    }
+    order.status = status(saga);
+    order.status_reason = reason.map(str::to_owned).or_else(|| lasting_reason(order, saga));
+    order.cancel_requested = saga.is_cancelling();
+    let is_complete = matches!(order.status, OrderStatus::Shipped | OrderStatus::Returned);
+    let left = saga.parts.iter().filter_map(|part| part.shipped_at()).max();
+    order.shipped_at = left.filter(|_| is_complete);
+    order.payment.status = saga.paid.status;
+    (order.payment.captured, order.payment.refunded) = (saga.paid.captured, saga.paid.refunded);
     order.fulfillment_warehouse = fulfillment_warehouse(&order.shipments);
+}
+
+const fn shipment_status(state: PartState) -> ShipmentStatus {
+    match state {
+        PartState::Planned | PartState::Held | PartState::Confirmed => ShipmentStatus::Pending,
+        PartState::Shipped { .. } => ShipmentStatus::Shipped,
+        PartState::Refused => ShipmentStatus::Refused,
+        PartState::Voided => ShipmentStatus::Voided,
+    }
+}
+
+fn status(saga: &Saga) -> OrderStatus {
+    let has_left = saga.parts.iter().any(|part| part.shipped_at().is_some());
+    match saga.stage {
+        Stage::Rejected => OrderStatus::Rejected,
+        Stage::Cancelled => OrderStatus::Cancelled,
+        Stage::Shipped if saga.is_returned() => OrderStatus::Returned,
+        Stage::Shipped | Stage::Capturing | Stage::Returning | Stage::Refunding => OrderStatus::Shipped,
+        _ if saga.attention.is_some() => OrderStatus::NeedsAttention,
+        _ if has_left => OrderStatus::PartiallyShipped,
+        Stage::AwaitingStock if saga.backordered => OrderStatus::Backordered,
+        _ => OrderStatus::Pending,
+    }
+}
+
+/// What is still to be said though the latest step had nothing to say.
+fn lasting_reason(order: &Order, saga: &Saga) -> Option<String> {
+    let lasts = saga.short || saga.ending.is_some() || saga.attention.is_some();
+    let reason = order.status_reason.clone().filter(|_| lasts);
+    reason.or_else(|| saga.short.then(|| "what had not left was given up, and is not charged".to_owned()))
 }
 
 /// The warehouse that ships an order, or is to: the latest one asked that has not refused.
 pub fn fulfillment_warehouse(shipments: &[Shipment]) -> Option<String> {
     let live = |shipment: &&Shipment| matches!(shipment.status, ShipmentStatus::Pending | ShipmentStatus::Shipped);
     shipments.iter().rfind(live).map(|shipment| shipment.warehouse_name.clone())
-}
-
-/// What a transition makes of the order and of the shipment it is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Where the order stands.
-    pub order: OrderStatus,
-    /// Why.
-    pub reason: Option<String>,
-    /// Where the shipment stands.
-    pub shipment: ShipmentStatus,
-    /// When it left.
-    pub shipped_at: Option<Timestamp>,
-    /// Where the payment stands; none leaves it as it is.
-    pub payment: Option<PaymentStatus>,
-}
-
-impl Change {
-    /// Of a transition.
-    pub fn of(transition: &Transition) -> Self {
-        let (reason, shipped_at, payment) = (None, None, None);
-        let given_up = |refused: bool| if refused { ShipmentStatus::Refused } else { ShipmentStatus::Voided };
-        match transition {
-            Transition::Shipped { shipped_at, .. } => Self {
-                order: OrderStatus::Shipped,
-                reason,
-                shipment: ShipmentStatus::Shipped,
-                shipped_at: Some(*shipped_at),
-                payment: Some(PaymentStatus::Captured),
-            },
-            Transition::Moved { refused, .. } => {
-                Self { order: OrderStatus::Pending, reason, shipment: given_up(*refused), shipped_at, payment }
-            }
-            Transition::Rejected { refused, reason, .. } => Self {
-                order: OrderStatus::Rejected,
-                reason: Some(reason.clone()),
-                shipment: given_up(*refused),
-                shipped_at,
-                payment: Some(PaymentStatus::Voided),
-            },
-            Transition::Flagged { reason } => Self {
-                order: OrderStatus::NeedsAttention,
-                reason: Some(reason.clone()),
-                shipment: ShipmentStatus::Pending,
-                shipped_at,
-                payment,
-            },
-        }
-    }
-
-    /// Applies it to the order as people see it.
-    pub fn apply(&self, order: &mut Order, shipment: ShipmentId) {
-        order.status = self.order;
-        order.status_reason.clone_from(&self.reason);
-        order.shipped_at = self.shipped_at;
-        if let Some(payment) = self.payment {
-            order.payment.status = payment;
-        }
-        if let Some(shipment) = order.shipments.iter_mut().find(|known| known.id == shipment) {
-            shipment.status = self.shipment;
-            shipment.shipped_at = self.shipped_at;
-        }
-        order.fulfillment_warehouse = fulfillment_warehouse(&order.shipments);
-    }
 }
 
 #[cfg(test)]

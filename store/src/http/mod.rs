@@ -5,13 +5,15 @@ mod books;
 mod health;
 mod inventory;
 mod orders;
+mod sagas;
 mod warehouses;
 
 use std::time::Duration;
 
 use contract::{
     Book, BookAvailability, BookPatch, Confirmation, Confirmed, Health, ImportReport, LoggedIn, Login, NewBook, Order,
-    PatchWarehouse, PlaceOrder, ReconcileReport, RegisterUser, Registered, Registration, Role, User, WarehouseView,
+    PatchWarehouse, PlaceOrder, ReconcileReport, RegisterUser, Registered, Registration, ReturnOrder, Role, Saga, User,
+    WarehouseView,
 };
 use service::accounts::password_route;
 use service::audit::audit_route;
@@ -64,13 +66,26 @@ pub fn table() -> Vec<Route<App>> {
             .accepts::<PlaceOrder>()
             .answers::<Order>(201, "Shipped")
             .answers::<Order>(202, "Accepted, and still open: look at `Location`")
-            .refuses(409, "No warehouse has everything"),
+            .refuses(402, "The payment is declined; `orderId` is the order that ended so")
+            .refuses(409, "The warehouses do not have everything"),
         Route::get("/orders", CUSTOMER, orders::list)
             .summary("Orders, newest first: a customer's own, an admin's all")
             .query::<orders::ListQuery>()
             .paged()
             .answers_list::<Order>(200, "A page of them"),
         Route::get("/orders/:id", CUSTOMER, orders::get).summary("An order").answers::<Order>(200, "The order"),
+        Route::post("/orders/:id/cancel", CUSTOMER, orders::cancel)
+            .summary("Cancel an order that has not left")
+            .answers::<Order>(200, "It is cancelled: nothing leaves, nothing is charged")
+            .answers::<Order>(202, "It will be, unless it turns out to have left: a warehouse or the payment gateway cannot be reached")
+            .refuses(409, "It has left, is leaving, or has ended in another way"),
+        Route::post("/orders/:id/return", CUSTOMER, orders::take_back)
+            .summary("Send copies back, in part or all")
+            .header_param("Idempotency-Key", "Sent again, it is the same return; 1 to 255 visible ASCII characters")
+            .accepts::<ReturnOrder>()
+            .answers::<Order>(200, "They are back on the shelf, and refunded")
+            .answers::<Order>(202, "They will be: a warehouse or the payment gateway cannot be reached")
+            .refuses(409, "They have not left, or are back; or another return is under way"),
         Route::get("/orders/:id/events", CUSTOMER, orders::events)
             .summary("An order's steps, until it ends")
             .details("Each event's id is the number of the step, its name what happened, its data an `OrderEvent`.")
@@ -88,6 +103,7 @@ pub fn table() -> Vec<Route<App>> {
             .answers::<ReconcileReport>(200, "What came of it, by warehouse"),
     ]);
     table.extend(of_warehouses());
+    table.extend(of_sagas());
     openapi::documented("Bookstore: store", "Catalogue, orders, and the warehouses behind them.", table)
 }
 
@@ -110,6 +126,35 @@ fn of_warehouses() -> Vec<Route<App>> {
             .accepts::<Registration>()
             .answers::<Registered>(201, "Registered")
             .refuses(409, "The name belongs to another database"),
+    ]
+}
+
+fn of_sagas() -> Vec<Route<App>> {
+    let change = |route: Route<App>| {
+        route
+            .answers::<Saga>(200, "The saga after it")
+            .answers::<Saga>(202, "It is under way")
+            .refuses(409, "There is nothing that this could do to the order")
+    };
+    vec![
+        Route::get("/sagas", ADMIN, sagas::list)
+            .summary("Where the fulfillment of orders stands, oldest first")
+            .query::<sagas::ListQuery>()
+            .paged()
+            .answers_list::<Saga>(200, "A page of sagas, without their journals"),
+        Route::get("/sagas/:id", ADMIN, sagas::get)
+            .summary("The fulfillment of an order, with its journal")
+            .answers::<Saga>(200, "The saga"),
+        change(Route::post("/sagas/:id/retry", ADMIN, sagas::retry))
+            .summary("Have it try again now")
+            .details("A payment that was refused is tried under another key; what is unknown never is."),
+        change(Route::post("/sagas/:id/resume", ADMIN, sagas::resume))
+            .summary("Have it go on, as if it had just begun to try")
+            .details("Also one that has panicked too often."),
+        change(Route::post("/sagas/:id/cancel", ADMIN, sagas::cancel)).summary("Give up what has not left").details(
+            "As the customer may cancel, and beyond: of an order that has left in part the rest is given up and not \
+                 charged; what has left and cannot be charged is written off.",
+        ),
     ]
 }
 

@@ -1,5 +1,6 @@
-//! Orders: placed, listed, read, and confirmed by warehouses.
+//! Orders: placed, listed, read, cancelled, returned, and confirmed by warehouses.
 
+mod change;
 mod events;
 mod list;
 mod place;
@@ -15,6 +16,7 @@ use crate::actors::orders::{ConfirmError, Msg};
 use crate::app::App;
 use crate::db;
 
+pub(super) use change::{cancel, take_back, unasked};
 pub(super) use events::events;
 pub(super) use list::{ListQuery, list};
 pub(super) use place::place;

@@ -5,15 +5,12 @@ use std::time::Duration;
 use actors::{Address, AskError, Reply};
 use contract::{Confirmation, Order, OrderId, ShipmentId, ShipmentStatus};
 
-use super::{Args, saga_id, saga_of};
+use super::{Args, reach};
 use crate::actors::saga;
 use crate::db;
 
 /// How long a confirmation may take. The warehouse repeats it in any case.
 pub(super) const WITHIN: Duration = Duration::from_secs(40);
-/// How long a saga that was started for it may take to open its address.
-const OPEN_WITHIN: Duration = Duration::from_secs(5);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Why a confirmation was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +46,7 @@ pub(super) async fn confirm(
             None
         }
         Ok(Some(shipment)) => {
-            let saga = restart(&args, order).await;
+            let saga = reach::restart(&args, order).await;
             let answer = match ask(&saga, shipment, &confirmation).await {
                 Ok(taken) => taken.map_err(|_| ConfirmError::NotInstructed),
                 Err(_) => Err(ConfirmError::Busy),
@@ -102,20 +99,4 @@ fn meant(order: &Order, confirmation: &Confirmation) -> Result<Option<ShipmentId
         (Some(_), Some(_)) => Err(ConfirmError::Ambiguous),
         _ => Err(ConfirmError::NotInstructed),
     }
-}
-
-/// A saga whose address is known. One that runs already has an address that a restart of `orders` has forgotten: it
-/// makes way.
-async fn restart(args: &Args, order: OrderId) -> Address<saga::Msg> {
-    args.sagas.stop_child(&saga_id(order)).await;
-    let (address, spec) = saga_of(args, order, None);
-    if args.sagas.start_child(spec).await.is_ok() {
-        let open = async {
-            while !address.is_open() {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-        };
-        let _ = tokio::time::timeout(OPEN_WITHIN, open).await;
-    }
-    address
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actors::{Address, AskError, BatchError};
 use chrono::TimeDelta;
-use contract::{FieldError, Order, OrderId, OrderItemId, OrderStatus, ShipmentId, Shortfall, Timestamp};
+use contract::{FieldError, Order, OrderId, OrderItemId, OrderStatus, Shortfall, Timestamp};
 use serde_json::json;
 use service::clock;
 
@@ -41,7 +41,7 @@ pub enum Begun {
 pub enum Placed {
     /// Shipped.
     Shipped(Box<Order>),
-    /// No warehouse had everything after all.
+    /// It was refused after all: no warehouse had everything, or the payment was declined.
     Rejected {
         /// The order.
         order: Box<Order>,
@@ -121,14 +121,21 @@ pub(super) async fn place(args: Args, wish: Wish) -> Result<Begun, Unplaced> {
     let now = clock::now();
     let mut order = request.priced(&books, OrderItemId::new, now).map_err(Unplaced::Invalid)?;
 
-    let choice = source(&args, &request).await?;
-    let shipment = ShipmentId::new();
-    let patience = TimeDelta::from_std(args.attention_after).unwrap_or(TimeDelta::MAX);
+    let plan = source(&args, &request).await?;
+    let (parts, sourcing) = match plan {
+        Some(plan) => {
+            let reason = plan.reason.clone();
+            (saga::parts(plan), Some(reason))
+        }
+        None => (Vec::new(), None),
+    };
+    let held = parts.iter().map(|part| (part.warehouse, part.lines.clone())).collect();
+    let patience = TimeDelta::from_std(args.peers.policy.attention_after).unwrap_or(TimeDelta::MAX);
     let deadline = now.checked_add_signed(patience).unwrap_or(Timestamp::MAX_UTC);
-    let saga = Saga::new(shipment, choice.warehouse, deadline);
-    order::instruct(&mut order, shipment, &choice.name);
+    let saga = Saga::new(parts, request.options, now, deadline);
+    order::follow(&mut order, &saga, None);
 
-    let written = journal(&args, accepted(&order, &saga, &choice, key.clone())).await;
+    let written = journal(&args, accepted(&order, &saga, sourcing, key.clone())).await;
     if let (Err(Unplaced::Failed(_)), Some(key)) = (&written, &key)
         && let Some(winner) = known(&args, Some(key)).await?
     {
@@ -138,8 +145,8 @@ pub(super) async fn place(args: Args, wish: Wish) -> Result<Begun, Unplaced> {
     }
     written?;
     // R9: the allocation may have been lost with a restart of `availability` meanwhile.
-    let (id, parts) = (order.id, vec![(choice.warehouse, choice.lines.clone())]);
-    let _ = args.peers.availability.tell(availability::Msg::Assert { order: id, parts });
+    let id = order.id;
+    let _ = args.peers.availability.tell(availability::Msg::Assert { order: id, parts: held });
     let seed = Seed { order: order.clone(), saga, trace: Some(trace) };
     let (address, spec) = saga_of(&args, id, Some(seed));
     // Accepted all the same if this is refused: the sweep starts it.
@@ -160,15 +167,14 @@ async fn known(args: &Args, key: Option<&Key>) -> Result<Option<OrderId>, Unplac
     }
 }
 
-fn lines(request: &Request) -> Vec<Line> {
-    request.lines.iter().map(|line| Line { book: line.book_id, quantity: line.quantity }).collect()
-}
-
-async fn source(args: &Args, request: &Request) -> Result<availability::Part, Unplaced> {
-    let wants = Wants { demand: Demand::new(&lines(request)), allow_split: false, exclude: Vec::new() };
-    let plan = |reply| availability::Msg::Plan { order: request.id, wants, reply };
-    match args.peers.availability.ask(ASK_WITHIN, plan).await {
-        Ok(Ok(plan)) => plan.parts.into_iter().next().ok_or_else(|| Unplaced::Short(Vec::new())),
+/// Where it comes from; nowhere yet, where it may wait for stock.
+async fn source(args: &Args, request: &Request) -> Result<Option<availability::Plan>, Unplaced> {
+    let lines: Vec<_> = request.lines.iter().map(|line| Line { book: line.book_id, quantity: line.quantity }).collect();
+    let allow_split = request.options.allow_split;
+    let (order, wants) = (request.id, Wants { demand: Demand::new(&lines), allow_split, exclude: Vec::new() });
+    match args.peers.availability.ask(ASK_WITHIN, |reply| availability::Msg::Plan { order, wants, reply }).await {
+        Ok(Ok(plan)) => Ok(Some(plan)),
+        Ok(Err(_)) if request.options.allow_backorder => Ok(None),
         Ok(Err(shortfalls)) => Err(Unplaced::Short(shortfalls)),
         Err(_) => {
             release(args, request);
@@ -199,7 +205,7 @@ async fn journal(args: &Args, accepted: Accepted) -> Result<(), Unplaced> {
     }
 }
 
-fn accepted(order: &Order, saga: &Saga, choice: &availability::Part, key: Option<Key>) -> Accepted {
+fn accepted(order: &Order, saga: &Saga, sourcing: Option<String>, key: Option<Key>) -> Accepted {
     let line = |item: &contract::OrderItem| AcceptedLine {
         id: item.id,
         order_id: order.id,
@@ -209,22 +215,22 @@ fn accepted(order: &Order, saga: &Saga, choice: &availability::Part, key: Option
         quantity: item.quantity,
         price_cents: item.price_at_purchase.cents(),
     };
+    let shipment = |(shipment, part)| saga::instructed(order, shipment, part, order.created_at);
     Accepted {
         order_id: order.id,
         user_id: order.user_id,
         total_cents: order.total_amount.cents(),
         method: order.payment.method.clone(),
-        shipment_id: saga.shipment,
-        warehouse_id: choice.warehouse,
-        warehouse_name: choice.name.clone(),
-        contents: json!(order::contents(order)).to_string(),
         state: json!(saga),
+        stage: saga.stage.name(),
         detail: json!(Detail {
             status: Some(order.status),
-            shipment_id: Some(saga.shipment),
-            warehouse_name: Some(choice.name.clone()),
+            shipment_id: order.shipments.last().map(|shipment| shipment.id),
+            warehouse_name: order.shipments.last().map(|shipment| shipment.warehouse_name.clone()),
+            sourcing,
             ..Detail::default()
         }),
+        shipments: order.shipments.iter().zip(&saga.parts).map(shipment).collect(),
         at: order.created_at,
         lines: order.items.iter().map(line).collect(),
         key,

@@ -95,17 +95,20 @@ impl State {
     pub(super) fn followed(&mut self, id: OrderId, found: Option<Box<(Order, Vec<Shortfall>)>>) {
         let Some((order, shortfalls)) = found.map(|found| *found) else { return };
         match order.status {
-            OrderStatus::Pending | OrderStatus::NeedsAttention => {
+            OrderStatus::Pending | OrderStatus::PartiallyShipped | OrderStatus::NeedsAttention => {
                 self.waiting.accepted(id, &Ok(Placed::Accepted(Box::new(order))));
             }
             _ => self.waiting.answer(id, &Ok(Placed::ended(order, shortfalls))),
         }
     }
 
-    pub(super) fn ended(&mut self, order: Order, shortfalls: Vec<Shortfall>) {
-        counter!("bookstore_orders_total", "outcome" => order.status.as_str()).increment(1);
+    /// An order has come to where it is worth telling, or to its end.
+    pub(super) fn moved(&mut self, order: Order, shortfalls: Vec<Shortfall>, over: bool) {
         let id = order.id;
-        self.live.remove(&id);
+        if over {
+            counter!("bookstore_orders_total", "outcome" => order.status.as_str()).increment(1);
+            self.live.remove(&id);
+        }
         if let (true, Some(shipment)) = (order.shipped_at.is_some(), order.shipments.last()) {
             self.shipped.insert(id, shipment.clone());
         }

@@ -1,68 +1,82 @@
 //! What a step of the saga writes.
 
-use contract::Timestamp;
+use contract::{Order, Shipment, ShipmentStatus, Timestamp};
 use serde_json::json;
 
 use super::State;
-use crate::actors::availability;
-use crate::db::journal::{Advanced, NextShipment};
+use crate::db::journal::{Advanced, Instructed, ReturnedNow, ShipmentNow};
 use crate::domain::history::Detail;
-use crate::domain::order::{self, Change};
-use crate::domain::saga::{Step, Transition};
+use crate::domain::saga::{Entry, Part, Saga, Stepped};
 
-/// The journal entry of a step, and what it changes of the order; `choice` is the warehouse that a sourced one is about.
-pub(super) fn advanced(
-    state: &State,
-    step: &Step,
-    transition: &Transition,
-    choice: Option<&availability::Part>,
-    at: Timestamp,
-) -> Advanced {
-    let change = Change::of(transition);
-    let next = choice.filter(|_| matches!(transition, Transition::Moved { .. })).map(|choice| NextShipment {
-        next_id: step.saga.shipment,
-        warehouse_id: choice.warehouse,
-        warehouse_name: choice.name.clone(),
-        contents: json!(order::contents(&state.order)).to_string(),
-    });
-    let stock = match transition {
-        Transition::Shipped { stock, .. } => stock.iter().map(|row| (state.saga.warehouse, *row)).collect(),
-        _ => Vec::new(),
-    };
-    let detail = detail(state, &change, transition, next.as_ref());
-    Advanced {
-        order_id: state.order.id,
-        seq: state.seq,
-        event: transition.name(),
-        detail: json!(detail),
-        state: json!(step.saga),
-        finished: step.saga.is_over(),
-        attention: matches!(transition, Transition::Flagged { .. }),
-        order_status: change.order,
-        reason: change.reason,
-        shipment_id: state.saga.shipment,
-        shipment_status: change.shipment,
-        shipped_at: change.shipped_at,
-        payment_status: change.payment,
-        next,
+/// The journal entry of a step that makes the order what `after` is.
+pub(super) fn advanced(state: &State, stepped: &Stepped, entry: &Entry, after: &Order, at: Timestamp) -> Advanced {
+    let before = &state.order;
+    let known = |shipment: &Shipment| before.shipments.iter().find(|known| known.id == shipment.id);
+    let (old, new): (Vec<_>, Vec<_>) = after.shipments.iter().partition(|shipment| known(shipment).is_some());
+    let moved = old.into_iter().filter(|shipment| known(shipment).is_some_and(|known| known.status != shipment.status));
+    let now = |shipment: &Shipment| ShipmentNow {
+        id: shipment.id,
+        status: shipment.status,
+        shipped_at: shipment.shipped_at,
         at,
-        stock,
+    };
+    let part = |shipment: &&Shipment| stepped.saga.parts.iter().find(|part| part.shipment == shipment.id);
+    let returned = before.items.iter().zip(&after.items).filter(|(before, after)| before.returned != after.returned);
+    Advanced {
+        order_id: before.id,
+        seq: state.seq,
+        event: entry.name,
+        detail: json!(detail(entry, &stepped.saga, after)),
+        state: json!(stepped.saga.clone().noted()),
+        finished: stepped.saga.is_over(),
+        attention: stepped.saga.attention.is_some(),
+        stage: stepped.saga.stage.name(),
+        order_status: after.status,
+        reason: after.status_reason.clone(),
+        shipped_at: after.shipped_at,
+        cancel_requested: after.cancel_requested,
+        payment_status: (before.payment != after.payment).then_some(after.payment.status),
+        captured_cents: after.payment.captured.cents(),
+        refunded_cents: after.payment.refunded.cents(),
+        at,
+        shipments: moved.map(now).collect(),
+        instructed: new
+            .into_iter()
+            .filter_map(|shipment| Some(instructed(after, shipment, part(&shipment)?, at)))
+            .collect(),
+        returned: returned.map(|(_, item)| ReturnedNow { id: item.id, copies: item.returned }).collect(),
+        stock: entry.stock.clone(),
     }
 }
 
-fn detail(state: &State, change: &Change, transition: &Transition, next: Option<&NextShipment>) -> Detail {
-    let shipment = state.order.shipments.iter().find(|known| known.id == state.saga.shipment);
-    let asked = shipment.map(|shipment| shipment.warehouse_name.clone());
+/// A shipment as it is written first.
+pub(in crate::actors) fn instructed(order: &Order, shipment: &Shipment, part: &Part, at: Timestamp) -> Instructed {
+    Instructed {
+        id: shipment.id,
+        order_id: order.id,
+        warehouse_id: part.warehouse,
+        warehouse_name: part.name.clone(),
+        status: shipment.status,
+        contents: json!(shipment.items).to_string(),
+        at,
+    }
+}
+
+fn detail(entry: &Entry, saga: &Saga, after: &Order) -> Detail {
+    // Of several, the one that the step is about; else the one that is to ship, or has last.
+    let shipment = match entry.shipment {
+        Some(id) => after.shipments.iter().find(|shipment| shipment.id == id),
+        None => after.shipments.iter().rfind(|shipment| shipment.status != ShipmentStatus::Refused),
+    };
     Detail {
-        status: Some(change.order),
-        shipment_id: Some(state.saga.shipment),
-        next_shipment_id: next.map(|next| next.next_id),
-        warehouse_name: next.map(|next| next.warehouse_name.clone()).or(asked),
-        shipped_at: change.shipped_at,
-        reason: change.reason.clone(),
-        shortfalls: match transition {
-            Transition::Rejected { shortfalls, .. } => shortfalls.clone(),
-            _ => Vec::new(),
-        },
+        status: Some(after.status),
+        shipment_id: shipment.map(|shipment| shipment.id),
+        warehouse_name: shipment.map(|shipment| shipment.warehouse_name.clone()),
+        shipped_at: shipment.and_then(|shipment| shipment.shipped_at),
+        reason: entry.reason.clone(),
+        shortfalls: entry.shortfalls.clone(),
+        sourcing: entry.sourcing.clone(),
+        payment: Some(saga.paid.status),
+        returned: entry.returned.clone(),
     }
 }

@@ -2,6 +2,11 @@ use chrono::DateTime;
 use uuid::Uuid;
 
 use super::*;
+use contract::{ShipmentId, WarehouseId};
+
+use crate::domain::saga::Part;
+
+const OPTIONS: Options = Options { allow_split: true, allow_backorder: false };
 
 fn id(n: u128) -> BookId {
     BookId(Uuid::from_u128(n))
@@ -13,7 +18,8 @@ fn line(book: u128, quantity: u32) -> OrderLine {
 
 fn request(items: &[OrderLine], payment: Option<PaymentRequest>) -> Result<Request, Vec<String>> {
     let (order, user) = (OrderId(Uuid::nil()), UserId(Uuid::nil()));
-    Request::new(order, user, items, payment).map_err(|errors| errors.into_iter().map(|error| error.field).collect())
+    Request::new(order, user, items, payment, OPTIONS)
+        .map_err(|errors| errors.into_iter().map(|error| error.field).collect())
 }
 
 fn book(n: u128, cents: i64) -> Option<Arc<Book>> {
@@ -94,20 +100,34 @@ fn a_price_beyond_counting_is_refused() {
 }
 
 #[test]
-fn transitions_change_the_order_as_people_see_it() {
+fn an_order_follows_its_shipments() {
+    let lines = [Line { book: id(1), quantity: 2 }];
     let mut order = priced(&request(&[line(1, 2)], None).unwrap(), &[book(1, 100)]).unwrap();
-    let (first, second) = (ShipmentId(Uuid::from_u128(1)), ShipmentId(Uuid::from_u128(2)));
-    instruct(&mut order, first, "alpha");
+    let part = |n: u128, name: &str, state| {
+        let (id, at) = (ShipmentId(Uuid::from_u128(n)), WarehouseId(Uuid::nil()));
+        let mut part = Part::new(id, at, name.to_owned(), lines.to_vec(), true);
+        part.state = state;
+        part
+    };
+    let now = DateTime::from_timestamp(0, 0).unwrap();
+    let mut saga = Saga::new(vec![part(1, "alpha", PartState::Planned)], OPTIONS, now, now);
+    follow(&mut order, &saga, None);
     assert_eq!(order.fulfillment_warehouse.as_deref(), Some("alpha"));
-    Change::of(&Transition::Moved { from: first, refused: true }).apply(&mut order, first);
-    instruct(&mut order, second, "beta");
+    saga.replaced = vec![part(1, "alpha", PartState::Refused)];
+    saga.parts = vec![part(2, "beta", PartState::Planned)];
+    follow(&mut order, &saga, None);
     assert_eq!((order.status, order.fulfillment_warehouse.as_deref()), (OrderStatus::Pending, Some("beta")));
     let at = DateTime::from_timestamp(9, 0).unwrap();
-    Change::of(&Transition::Shipped { shipped_at: at, stock: vec![] }).apply(&mut order, second);
-    assert_eq!(
-        (order.status, order.shipped_at, order.payment.status),
-        (OrderStatus::Shipped, Some(at), PaymentStatus::Captured)
-    );
+    saga.parts = vec![part(2, "beta", PartState::Shipped { at })];
+    follow(&mut order, &saga, None);
+    assert_eq!((order.status, order.shipped_at), (OrderStatus::PartiallyShipped, None));
+    saga.stage = Stage::Capturing;
+    follow(&mut order, &saga, None);
+    assert_eq!((order.status, order.shipped_at), (OrderStatus::Shipped, Some(at)));
     let statuses: Vec<_> = order.shipments.iter().map(|shipment| shipment.status).collect();
     assert_eq!(statuses, [ShipmentStatus::Refused, ShipmentStatus::Shipped]);
+    saga.parts[0].returned = lines.to_vec();
+    saga.stage = Stage::Shipped;
+    follow(&mut order, &saga, None);
+    assert_eq!((order.status, order.items[0].returned), (OrderStatus::Returned, 2));
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use ::actors::AskError;
+use ::http::StatusCode;
 use ::http::header::{HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use contract::problem as kind;
-use contract::{Order, OrderId, OrderStatus, PlaceOrder, Shortfall, UserId};
+use contract::{Order, OrderId, OrderStatus, PaymentStatus, PlaceOrder, Shortfall, UserId};
 use service::problem::Problem;
 use service::routes::{Request, Response};
 
@@ -14,10 +15,11 @@ use crate::app::App;
 use crate::db::idempotency::Key;
 use crate::db::{self, idempotency};
 use crate::domain::order;
+use crate::domain::saga::Options;
 
 /// How much longer than the promised wait an answer may take to come from the actors.
 const GRACE: Duration = Duration::from_secs(3);
-const KEY: &str = "Idempotency-Key";
+pub(super) const KEY: &str = "Idempotency-Key";
 /// The longest key.
 const KEY_LIMIT: usize = 255;
 const RESPOND_ASYNC: &str = "respond-async";
@@ -30,7 +32,11 @@ pub(in crate::http) async fn place(request: Request<App>) -> Result<Response, Pr
     let body: PlaceOrder = request.json()?;
     // Made here, so that whatever happens to the answer, the order can be looked for.
     let id = OrderId::new();
-    let wanted = order::Request::new(id, user, &body.items, body.payment).map_err(Problem::invalid)?;
+    let options = Options {
+        allow_split: body.allow_split.unwrap_or(request.app.allow_split),
+        allow_backorder: body.allow_backorder.unwrap_or(false),
+    };
+    let wanted = order::Request::new(id, user, &body.items, body.payment, options).map_err(Problem::invalid)?;
     let key = key(&request, user, &wanted)?;
     let respond_async = prefers_async(&request);
     let (app, trace) = (&request.app, request.trace.clone());
@@ -76,7 +82,7 @@ fn location(id: OrderId) -> String {
 }
 
 fn short(shortfalls: Vec<Shortfall>) -> Problem {
-    Problem::conflict(kind::INSUFFICIENT_STOCK, "Insufficient stock", "No single warehouse has everything.")
+    Problem::conflict(kind::INSUFFICIENT_STOCK, "Insufficient stock", "The warehouses do not have everything.")
         .shortfalls(shortfalls)
 }
 
@@ -87,15 +93,20 @@ fn unknown(id: OrderId) -> Problem {
 
 fn key_reused() -> Problem {
     let detail = "This Idempotency-Key was sent before with another body.";
-    let status = ::http::StatusCode::UNPROCESSABLE_ENTITY;
-    Problem::new(kind::IDEMPOTENCY_KEY_REUSED, status, "Idempotency key reused", detail)
+    Problem::new(kind::IDEMPOTENCY_KEY_REUSED, StatusCode::UNPROCESSABLE_ENTITY, "Idempotency key reused", detail)
 }
 
 /// The answer that an order gives as it stands.
 fn answer(order: Order, shortfalls: Vec<Shortfall>) -> Result<Response, Problem> {
     let location = location(order.id);
     match order.status {
-        OrderStatus::Shipped => Ok(Response::created(&order, Some(&location))),
+        OrderStatus::Shipped | OrderStatus::Returned => Ok(Response::created(&order, Some(&location))),
+        OrderStatus::Rejected if order.payment.status == PaymentStatus::Failed => {
+            let detail = order.status_reason.clone().unwrap_or_default();
+            let declined =
+                Problem::new(kind::PAYMENT_DECLINED, StatusCode::PAYMENT_REQUIRED, "Payment declined", detail);
+            Err(declined.with("orderId", order.id).header_text(LOCATION, &location))
+        }
         OrderStatus::Rejected => Err(short(shortfalls).with("orderId", order.id).header_text(LOCATION, &location)),
         _ => Ok(Response::accepted(&order, &location)),
     }
@@ -122,13 +133,17 @@ async fn placed_by(app: &App, key: Option<Key>) -> Result<Option<OrderId>, Probl
 }
 
 fn key(request: &Request<App>, user: UserId, wanted: &order::Request) -> Result<Option<Key>, Problem> {
+    let key = given_key(request)?;
+    Ok(key.map(|key| Key { user_id: user, key, body_hash: wanted.fingerprint() }))
+}
+
+/// The `Idempotency-Key` of a request, if it has one.
+pub(super) fn given_key(request: &Request<App>) -> Result<Option<String>, Problem> {
     let mut given = request.headers.get_all(KEY).iter();
     let Some(first) = given.next() else { return Ok(None) };
     let plain = |bytes: &[u8]| (1..=KEY_LIMIT).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
     match std::str::from_utf8(first.as_bytes()) {
-        Ok(key) if given.next().is_none() && plain(key.as_bytes()) => {
-            Ok(Some(Key { user_id: user, key: key.to_owned(), body_hash: wanted.fingerprint() }))
-        }
+        Ok(key) if given.next().is_none() && plain(key.as_bytes()) => Ok(Some(key.to_owned())),
         _ => {
             let message = format!("must be one key of 1 to {KEY_LIMIT} visible ASCII characters");
             Err(Problem::invalid_field(KEY, message))
