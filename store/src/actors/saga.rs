@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::actors::{Actor, Address, Context, Failure, Reply, Timer, fault};
+use chrono::TimeDelta;
 use contract::{Order, OrderId, OrderStatus, ReturnId, ShipmentId, ShipmentStatus, Shortfall, StockRow, Timestamp};
 use service::clock;
 use service::queries::{ReadError, Reader};
@@ -342,7 +343,19 @@ impl State {
     fn turn_into(&mut self, saga: Saga, ctx: &Context<Msg>) {
         self.counted = Counted::at(saga.stage);
         self.saga = saga;
-        let _ = ctx;
+        ctx.set_concern(self.concern());
+    }
+
+    /// What operators are to see among what is unwell.
+    fn concern(&self) -> Option<String> {
+        if let Some(reason) = &self.saga.attention {
+            return Some(format!("needs attention: {reason}"));
+        }
+        let patience = TimeDelta::from_std(self.args.peers.stalled_after).unwrap_or(TimeDelta::MAX);
+        let stalled = self.saga.should_move() && clock::now() - self.since > patience;
+        let waits_for = self.saga.waits_for().filter(|_| stalled)?;
+        let since = contract::time::format(&self.since);
+        Some(format!("has not moved since {since}: it waits for {waits_for}"))
     }
 
     /// Only a step that is certainly durable is acted on. Otherwise the next incarnation finds out what is.

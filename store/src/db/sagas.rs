@@ -76,7 +76,10 @@ pub struct Filter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overview {
     pub order: Order,
-    pub saga: Saga,
+    /// Or why it cannot be read: one such hides no other.
+    pub saga: Result<Saga, String>,
+    /// The stage's name.
+    pub stage: String,
     pub effort: Effort,
     pub needs_attention: bool,
     pub panics: i32,
@@ -86,7 +89,7 @@ pub struct Overview {
 /// Sagas by the age of their orders, oldest first, at most `limit`.
 ///
 /// # Errors
-/// Those of the database; one that a saga cannot be read.
+/// Those of the database.
 pub async fn list(db: &impl ConnectionTrait, filter: &Filter, limit: u64) -> Result<Vec<Overview>, DbErr> {
     let mut query = Entity::find().order_by_asc(Column::OrderId).limit(limit);
     query = match &filter.stages[..] {
@@ -113,7 +116,7 @@ pub async fn list(db: &impl ConnectionTrait, filter: &Filter, limit: u64) -> Res
 /// One saga as operators see it.
 ///
 /// # Errors
-/// Those of the database; one that the saga cannot be read.
+/// Those of the database.
 pub async fn overview(db: &impl ConnectionTrait, order: OrderId) -> Result<Option<Overview>, DbErr> {
     let rows = Entity::find_by_id(order.uuid()).all(db).await?;
     Ok(overviews(db, rows).await?.pop())
@@ -128,9 +131,10 @@ async fn overviews(db: &impl ConnectionTrait, rows: Vec<Model>) -> Result<Vec<Ov
         let order = orders.remove(&id).ok_or_else(|| DbErr::RecordNotFound(format!("order {id}")))?;
         let effort = row.effort.map(serde_json::from_value).transpose();
         Ok(Overview {
-            saga: read(row.state, &order)?,
+            saga: read(row.state, &order).map_err(|error| error.to_string()),
+            stage: row.stage,
             order,
-            effort: effort.map_err(|error| DbErr::Json(error.to_string()))?.unwrap_or_default(),
+            effort: effort.ok().flatten().unwrap_or_default(),
             needs_attention: row.needs_attention,
             panics: row.panics,
             updated_at: row.updated_at,

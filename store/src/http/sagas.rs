@@ -1,6 +1,6 @@
 //! Sagas as operators see them, and what operators may ask of them.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use contract::{OrderId, SagaEntry, SagaPart};
 use serde::Deserialize;
 use service::clock;
@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::db;
 use crate::db::sagas::{Filter, Overview};
 use crate::domain::history::Entry;
-use crate::domain::saga::Stage;
+use crate::domain::saga::{Saga, Stage};
 
 /// How much longer than the promised wait an answer may take to come from the actors.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
@@ -92,7 +92,11 @@ async fn one(app: &App, id: OrderId) -> Result<contract::Saga, Problem> {
 }
 
 fn show(app: &App, found: Overview, journal: Vec<Entry>) -> contract::Saga {
-    let Overview { order, saga, effort, needs_attention, panics, updated_at } = found;
+    let Overview { order, saga, stage, effort, needs_attention, panics, updated_at } = found;
+    let (saga, unreadable) = match saga {
+        Ok(saga) => (Some(saga), None),
+        Err(error) => (None, Some(format!("its state cannot be read: {error}"))),
+    };
     let part = |part: &crate::domain::saga::Part| SagaPart {
         shipment_id: part.shipment,
         warehouse_name: part.name.clone(),
@@ -101,18 +105,19 @@ fn show(app: &App, found: Overview, journal: Vec<Entry>) -> contract::Saga {
     };
     let entry = |entry: Entry| SagaEntry { seq: entry.seq, text: entry.sentence(), event: entry.event, at: entry.at };
     let patience = TimeDelta::from_std(app.stalled_after).unwrap_or(TimeDelta::MAX);
-    let since: DateTime<Utc> = updated_at;
+    let should_move = saga.as_ref().is_none_or(Saga::should_move);
+    let attention = saga.as_ref().and_then(|saga| saga.attention.clone());
     contract::Saga {
         order_id: order.id,
-        state: saga.stage.name().to_owned(),
-        steps: saga.steps().into_iter().map(|step| step.name().to_owned()).collect(),
+        state: saga.as_ref().map_or(stage, |saga| saga.stage.name().to_owned()),
+        steps: saga.iter().flat_map(Saga::steps).map(|step| step.name().to_owned()).collect(),
         order_status: order.status,
         payment_status: order.payment.status,
-        waits_for: saga.waits_for(),
-        since,
-        stalled: saga.should_move() && clock::now() - since > patience,
-        needs_attention,
-        reason: saga.attention.clone().or_else(|| order.status_reason.clone().filter(|_| needs_attention)),
+        waits_for: saga.as_ref().and_then(Saga::waits_for),
+        since: updated_at,
+        stalled: should_move && clock::now() - updated_at > patience,
+        needs_attention: needs_attention || unreadable.is_some(),
+        reason: unreadable.or(attention).or_else(|| order.status_reason.clone().filter(|_| needs_attention)),
         attempts: effort.attempts,
         first_attempt_at: effort.first_at,
         latest_attempt_at: effort.latest_at,
@@ -120,7 +125,7 @@ fn show(app: &App, found: Overview, journal: Vec<Entry>) -> contract::Saga {
         last_error: effort.error,
         panics: u32::try_from(panics).unwrap_or(0),
         placed_at: order.created_at,
-        parts: saga.parts.iter().map(part).collect(),
+        parts: saga.iter().flat_map(|saga| &saga.parts).map(part).collect(),
         journal: journal.into_iter().map(entry).collect(),
     }
 }

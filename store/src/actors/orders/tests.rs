@@ -20,8 +20,8 @@ use crate::actors::{availability, journal::Journal};
 use crate::db;
 use crate::db::testing::{at, book_id, enter_books, enter_warehouse, row, sqlite, warehouse_id};
 use crate::domain::delivery::{Call, Delivery};
-use crate::domain::payment::{Charge, Outcome};
-use crate::domain::saga::{Options, Policy};
+use crate::domain::payment::{Charge, Operation, Outcome};
+use crate::domain::saga::{Options, Policy, Unfit};
 use crate::events::Events;
 use crate::payments::PaymentGateway;
 
@@ -32,12 +32,14 @@ const LONG: Duration = Duration::from_secs(30);
 const OPTIONS: Options = Options { allow_split: true, allow_backorder: false };
 const USER: UserId = UserId(Uuid::from_u128(0xAA));
 
-/// Takes every payment.
-struct Willing;
+/// Takes every payment, but for what the test has it refuse.
+struct Willing(Arc<World>);
 
 impl PaymentGateway for Willing {
-    fn call(&self, _: &Charge) -> BoxFuture<'static, Outcome> {
-        now(Outcome::Done)
+    fn call(&self, charge: &Charge) -> BoxFuture<'static, Outcome> {
+        let refused = *self.0.refused.lock().unwrap() == Some(charge.operation);
+        self.0.charges.lock().unwrap().push((charge.operation, charge.key.clone()));
+        now(if refused { Outcome::Refused { reason: "no funds".to_owned() } } else { Outcome::Done })
     }
 }
 
@@ -74,6 +76,10 @@ type Ship = Box<dyn Fn(usize) -> BoxFuture<'static, Option<Delivery>> + Send + S
 struct World {
     calls: Mutex<Vec<Call>>,
     told: Mutex<Vec<&'static str>>,
+    charges: Mutex<Vec<(Operation, String)>>,
+    refused: Mutex<Option<Operation>>,
+    /// Whether no warehouse has anything.
+    short: Mutex<bool>,
 }
 
 impl World {
@@ -96,11 +102,11 @@ struct Bench {
 }
 
 /// Alpha first, then beta, by what is excluded.
-fn plan(wants: &availability::Wants) -> Result<availability::Plan, Vec<Shortfall>> {
+fn plan(wants: &availability::Wants, short: bool) -> Result<availability::Plan, Vec<Shortfall>> {
     let all = [(warehouse_id(1), "alpha"), (warehouse_id(2), "beta")];
-    let found = all.into_iter().find(|(id, _)| !wants.exclude.contains(id));
-    let short = || vec![Shortfall { book_id: book_id(1), requested: 2, available: 1 }];
-    let (warehouse, name) = found.ok_or_else(short)?;
+    let found = all.into_iter().find(|(id, _)| !short && !wants.exclude.contains(id));
+    let nothing = || vec![Shortfall { book_id: book_id(1), requested: 2, available: 1 }];
+    let (warehouse, name) = found.ok_or_else(nothing)?;
     let lines = wants.demand.lines().to_vec();
     let part = crate::domain::sourcing::Part { warehouse, name: name.to_owned(), lines };
     Ok(availability::Plan { parts: vec![part], reason: "because".to_owned() })
@@ -148,7 +154,8 @@ async fn open(database: Database, folder: tempfile::TempDir, ship: Ship, wait: D
     let (availability, availability_spec) = responder("availability", move |msg: availability::Msg| {
         heard.told.lock().unwrap().push(msg.name());
         if let availability::Msg::Plan { wants, reply, .. } = msg {
-            reply.send(plan(&wants));
+            let short = *heard.short.lock().unwrap();
+            reply.send(plan(&wants, short));
         }
     });
     let (dispatcher, dispatcher_spec) = responder("dispatcher", move |msg: dispatcher::Msg| {
@@ -181,7 +188,7 @@ async fn open(database: Database, folder: tempfile::TempDir, ship: Ship, wait: D
         orders: orders.clone(),
         events: Events::default(),
         reader: reader.clone(),
-        gateway: Arc::new(Willing),
+        gateway: Arc::new(Willing(Arc::clone(&world))),
         policy,
         stalled_after: LONG,
     };
@@ -464,4 +471,121 @@ async fn two_orders_that_race_for_a_key_are_the_winners_order_and_the_losers_sto
     let told = bench.world.told();
     let count = |name: &str| told.iter().filter(|told| **told == name).count();
     assert_eq!((count("Plan"), count("Release"), count("Assert")), (2, 1, 1), "{told:?}");
+}
+
+impl Bench {
+    async fn ask(&self, order: OrderId, request: saga::Request) -> Result<Box<Order>, Unasked> {
+        self.orders.ask(LONG, |reply| Msg::Ask { order, request, reply }).await.unwrap()
+    }
+}
+
+fn cancel(operator: bool) -> saga::Request {
+    saga::Request::Cancel { operator, reason: "no".to_owned() }
+}
+
+fn take_back(quantity: u32) -> saga::Request {
+    let lines = vec![crate::domain::sourcing::Line { book: book_id(1), quantity }];
+    saga::Request::Return { id: contract::ReturnId::new(), lines }
+}
+
+#[tokio::test]
+async fn r06_an_order_in_doubt_is_cancelled_once_its_warehouse_has_voided_it() {
+    let voided = || Some(Delivery::Voided { stock: vec![] });
+    let bench = impatient(Box::new(move |nth| now(if nth == 0 { unknown() } else { voided() }))).await;
+    let request = request(1);
+    let id = request.id;
+    let Ok(Placed::Accepted(_)) = bench.wish(request, None, true).await else { panic!("not accepted") };
+    let order = bench.ask(id, cancel(false)).await.unwrap();
+    assert_eq!((order.status, order.payment.status), (OrderStatus::Cancelled, PaymentStatus::Voided));
+    assert_eq!(*order, bench.read(id).await);
+    assert_eq!(bench.ask(id, cancel(false)).await.unwrap(), order, "and again");
+    assert_eq!(bench.ask(OrderId::new(), cancel(false)).await, Err(Unasked::UnknownOrder));
+}
+
+#[tokio::test]
+async fn r06_a_cancel_that_cannot_be_told_the_warehouse_is_open_and_durable() {
+    let bench = impatient(Box::new(|_| now(unknown()))).await;
+    let request = request(1);
+    let id = request.id;
+    let Ok(Placed::Accepted(_)) = bench.wish(request, None, true).await else { panic!("not accepted") };
+    while bench.world.calls.lock().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(bench.ask(id, cancel(false)).await, Err(Unasked::Open));
+    let order = bench.read(id).await;
+    assert_eq!((order.status, order.cancel_requested), (OrderStatus::Pending, true));
+}
+
+#[tokio::test]
+async fn what_has_shipped_is_not_cancelled_but_comes_back() {
+    let restocked = || Some(Delivery::Restocked { stock: vec![row(1, 9, 4)] });
+    let bench = bench(Box::new(move |nth| now(if nth == 0 { None } else { restocked() }))).await;
+    let Ok(Placed::Shipped(order)) = bench.place(request(2)).await else { panic!("not shipped") };
+    let id = order.id;
+    assert_eq!(bench.ask(id, cancel(false)).await, Err(Unasked::Unfit(Unfit::Leaving)));
+    assert!(matches!(bench.ask(id, take_back(3)).await, Err(Unasked::Unfit(Unfit::TooMany(_)))));
+    let order = bench.ask(id, take_back(1)).await.unwrap();
+    assert_eq!((order.status, order.payment.refunded.cents() * 2), (OrderStatus::Shipped, order.total_amount.cents()));
+    let order = bench.ask(id, take_back(1)).await.unwrap();
+    assert_eq!((order.status, order.payment.status), (OrderStatus::Returned, PaymentStatus::Refunded));
+    assert_eq!(*order, bench.read(id).await);
+    assert_eq!(bench.ask(id, saga::Request::Retry).await, Err(Unasked::Unfit(Unfit::Over)));
+}
+
+#[tokio::test]
+async fn a_declined_payment_asks_no_warehouse_and_what_cannot_be_charged_calls_a_person() {
+    let bench = bench(Box::new(|_| now(None))).await;
+    *bench.world.refused.lock().unwrap() = Some(Operation::Authorize);
+    let Ok(Placed::Rejected { order, .. }) = bench.place(request(1)).await else { panic!("not declined") };
+    assert_eq!((order.status, order.payment.status), (OrderStatus::Rejected, PaymentStatus::Failed));
+    assert!(bench.world.calls.lock().unwrap().is_empty());
+
+    *bench.world.refused.lock().unwrap() = Some(Operation::Capture);
+    let Ok(Placed::Shipped(order)) = bench.place(request(1)).await else { panic!("not shipped") };
+    assert_eq!(order.payment.status, PaymentStatus::Failed);
+    let unwell = bench.system.snapshot().unwell;
+    assert!(unwell.iter().any(|path| format!("{path:?}").contains(&order.id.to_string())), "{unwell:?}");
+    *bench.world.refused.lock().unwrap() = None;
+    bench.ask(order.id, saga::Request::Retry).await.unwrap();
+    while bench.read(order.id).await.payment.status != PaymentStatus::Captured {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let charges = bench.world.charges.lock().unwrap().clone();
+    let keys: HashSet<_> = charges.iter().map(|(_, key)| key).collect();
+    assert_eq!(keys.len(), charges.len(), "another try has another key: {charges:?}");
+}
+
+#[tokio::test]
+async fn a_saga_that_cannot_be_read_holds_up_no_other_and_calls_a_person() {
+    let first = impatient(Box::new(|_| never())).await;
+    let (bad, good) = (request(1), request(1));
+    let (bad_id, good_id) = (bad.id, good.id);
+    assert_eq!(first.place(bad).await, Ok(Placed::Open(bad_id)));
+    assert_eq!(first.place(good).await, Ok(Placed::Open(good_id)));
+    let Bench { database, system, _folder, .. } = first;
+    system.stop().await.unwrap();
+    let spoil = format!("UPDATE sagas SET state = '{{}}' WHERE order_id = X'{}'", bad_id.uuid().simple());
+    database.ready().unwrap().execute_unprepared(&spoil).await.unwrap();
+    let again = open(database, _folder, Box::new(|_| now(None)), LONG, true).await;
+    again.becomes(good_id, OrderStatus::Shipped).await;
+    let order = again.becomes(bad_id, OrderStatus::NeedsAttention).await;
+    assert!(order.status_reason.is_some());
+    let listed = db::sagas::list(again.database.ready().unwrap(), &db::sagas::Filter::default(), 9).await.unwrap();
+    assert!(listed.len() == 1 && listed[0].saga.is_err());
+}
+
+#[tokio::test]
+async fn a_backorder_is_answered_at_once_and_ships_when_its_stock_has_come() {
+    let bench = bench(Box::new(|_| now(None))).await;
+    *bench.world.short.lock().unwrap() = true;
+    let options = Options { allow_backorder: true, ..OPTIONS };
+    let lines = [OrderLine { book_id: book_id(1), quantity: 1 }];
+    let request = Request::new(OrderId::new(), USER, &lines, None, options).unwrap();
+    let id = request.id;
+    let Ok(Placed::Accepted(order)) = bench.place(request).await else { panic!("not accepted") };
+    assert_eq!((order.status, order.payment.status), (OrderStatus::Backordered, PaymentStatus::Authorized));
+    assert!(bench.world.told().contains(&"AwaitStock"));
+    *bench.world.short.lock().unwrap() = false;
+    bench.orders.tell(Msg::StockCame { order: id }).unwrap();
+    bench.becomes(id, OrderStatus::Shipped).await;
 }
