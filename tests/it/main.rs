@@ -19,6 +19,7 @@ mod hung_warehouse;
 mod idempotency;
 mod idempotency_keys;
 mod limits;
+mod lost_commits;
 mod metrics;
 mod outage;
 mod oversell;
