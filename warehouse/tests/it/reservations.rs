@@ -312,6 +312,22 @@ async fn many_reservations_of_the_same_books_in_opposite_orders_all_end() {
 }
 
 #[tokio::test]
+async fn a_book_that_is_entered_and_set_aside_in_one_batch_keeps_both() {
+    on_both(async |house| {
+        house.enter(1, 10).await;
+        let (first, second) = (shipment(&[(1, 1)]), shipment(&[(1, 2)]));
+        // While the first is decided the others queue, and so share a batch.
+        let told =
+            join(house.reserve(first, LONG), join(house.enter(1, 20), house.reserve(second.clone(), LONG))).await;
+        assert!(matches!(told.1.1, Answer::Held { .. }), "{told:?}");
+        assert_eq!(house.columns(1).await, (20, 3));
+        join(house.reserve(shipment(&[(1, 1)]), LONG), join(house.enter(1, 30), house.ship_held(second.id))).await;
+        assert_eq!(house.columns(1).await, (28, 2));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn staff_sees_reservations_newest_first_in_pages() {
     on_both(async |house| {
         house.enter(1, 100).await;
