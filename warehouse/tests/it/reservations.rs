@@ -194,6 +194,23 @@ async fn what_expires_is_free_again_without_anybody_asking() {
 }
 
 #[tokio::test]
+async fn many_that_expire_at_once_all_do_and_those_that_do_not_hold_up_nobody() {
+    on_both(async |house| {
+        house.enter(1, 1_000).await;
+        // More than the sweeper releases in one go, with more that expire later made before them.
+        join_all((0..150).map(|_| house.reserve(shipment(&[(1, 1)]), LONG))).await;
+        join_all((0..250).map(|_| house.reserve(shipment(&[(1, 1)]), Duration::from_secs(1)))).await;
+        kit::until("only the long ones are left", SOON, async || match house.columns(1).await {
+            (1_000, 150) => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+        assert_eq!(house.entries("?status=EXPIRED&limit=1000").await.len(), 250);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_set_aside_outlives_the_process_and_so_does_its_time() {
     for scratch in [Scratch::sqlite(), Scratch::postgres().await] {
         let house = House::open(&scratch).await;
