@@ -207,6 +207,9 @@ impl Run<'_> {
             Ending::Cancel { reason } => ("cancelling", reason.clone(), Vec::new()),
             Ending::Reject { reason, shortfalls } => ("rejecting", reason.clone(), shortfalls.clone()),
         };
+        // What rested before its next try is asked for something else now.
+        self.wake();
+        self.saga.deadline = self.deadline_from_now();
         self.saga.ending = Some(ending);
         self.saga.stage = Stage::Undoing;
         self.saga.backordered = false;
