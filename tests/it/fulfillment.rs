@@ -1,7 +1,5 @@
 //! Orders that are not simply shipped: split, held, waited for, cancelled, returned, declined, and in the hands of people.
 
-use std::time::Duration;
-
 use kit::Mode;
 
 use crate::harness::*;
