@@ -57,8 +57,9 @@ pub(super) fn refusal(Answered { answer, database_id }: Answered) -> Problem {
                 .shortfalls(refused.shortfalls)
                 .stock(refused.stock)
         }
-        Answer::Decided(Outcome::Voided) => {
+        Answer::Never(stock) => {
             Problem::conflict(problem::VOIDED, "Shipment voided", "This shipment was voided and will never leave.")
+                .stock(stock)
         }
         Answer::AlreadyShipped(receipt) | Answer::Decided(Outcome::Shipped(receipt)) => {
             Problem::conflict(problem::ALREADY_SHIPPED, "Already shipped", "This shipment has left.")

@@ -99,7 +99,7 @@ async fn r02_a_refused_shipment_stays_refused_after_restocking() {
 async fn r03_what_was_voided_never_ships_and_what_has_shipped_cannot_be_voided() {
     on_both(async |house| {
         house.enter(1, 10).await;
-        let (voided, never) = (Answer::Voided(Vec::new()), Answer::Decided(Outcome::Voided));
+        let (voided, never) = (Answer::Voided(Vec::new()), Answer::Never(Vec::new()));
         let unknown = shipment(&[(1, 1)]);
         assert_eq!(house.void(unknown.id).await, voided);
         assert_eq!(house.void(unknown.id).await, voided);

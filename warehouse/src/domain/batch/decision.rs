@@ -97,6 +97,8 @@ pub(super) enum Verdict {
         is_new: bool,
     },
     Voided(ShipmentId),
+    /// Voided before, or refused where only a reservation would do.
+    Never(ShipmentId),
     Returned(ReturnId),
     Adjusted(BookId),
 }
@@ -182,6 +184,11 @@ impl Batch {
         books.map(|book_id| self.ground.shelf.get(&book_id).map_or_else(|| none(book_id), Row::stock)).collect()
     }
 
+    /// The rows of what was ever set aside for a shipment.
+    fn once_held(&self, id: ShipmentId) -> Vec<StockRow> {
+        self.ground.holds.get(&id).map_or_else(Vec::new, |hold| self.stock_of(&hold.lines))
+    }
+
     fn answer(&self, verdict: Verdict, fresh: &BTreeMap<ShipmentId, Outcome>, decision: &Decision) -> Answer {
         let outcome = |id| {
             let known = || self.ground.known.get(&id).map(|known| known.outcome.clone());
@@ -210,9 +217,8 @@ impl Batch {
                 }
                 None => Answer::Unknown,
             },
-            Verdict::Voided(id) => {
-                Answer::Voided(self.ground.holds.get(&id).map_or_else(Vec::new, |hold| self.stock_of(&hold.lines)))
-            }
+            Verdict::Voided(id) => Answer::Voided(self.once_held(id)),
+            Verdict::Never(id) => Answer::Never(self.once_held(id)),
             Verdict::Returned(id) => {
                 let fresh = decision.returns.iter().find(|(made, _)| *made == id).map(|(_, returned)| returned);
                 let returned = fresh.or_else(|| self.ground.returns.get(&id));

@@ -16,7 +16,7 @@ impl Batch {
             Some(Standing { stage: Stage::Live, .. }) => self.held(id, false),
             Some(Standing { stage: Stage::Shipped, .. }) => Verdict::TooLate(id),
             Some(Standing { stage: Stage::Refused, .. }) => Verdict::Refused(id),
-            Some(Standing { stage: Stage::Voided, .. }) => Verdict::Settled(Answer::Decided(Outcome::Voided)),
+            Some(Standing { stage: Stage::Voided, .. }) => Verdict::Never(id),
             None => {
                 let shortfalls = shipment.shortfalls(&self.ground.shelf);
                 if !shortfalls.is_empty() {
@@ -40,7 +40,7 @@ impl Batch {
         match self.standing(id).map(|standing| standing.stage) {
             None => Verdict::Settled(Answer::Unknown),
             Some(Stage::Shipped) => Verdict::TooLate(id),
-            Some(Stage::Refused | Stage::Voided) => Verdict::Settled(Answer::Decided(Outcome::Voided)),
+            Some(Stage::Refused | Stage::Voided) => Verdict::Never(id),
             Some(Stage::Live) => {
                 if let Some(hold) = self.ground.holds.get_mut(&id)
                     && hold.status == ReservationStatus::Held
@@ -57,7 +57,7 @@ impl Batch {
         match self.standing(id).map(|standing| standing.stage) {
             None => Verdict::Settled(Answer::Unknown),
             Some(Stage::Shipped) => Verdict::Shipped(id),
-            Some(Stage::Refused | Stage::Voided) => Verdict::Settled(Answer::Decided(Outcome::Voided)),
+            Some(Stage::Refused | Stage::Voided) => Verdict::Never(id),
             Some(Stage::Live) => self.depart(id),
         }
     }

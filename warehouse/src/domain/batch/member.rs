@@ -91,6 +91,8 @@ pub enum Answer {
     Returned(ReturnReceipt),
     /// More came back than is away.
     NotShipped(Vec<Shortfall>),
+    /// It was voided before and will never leave; the rows of what was set aside for it.
+    Never(Vec<StockRow>),
     /// Nothing was ever asked under this id.
     Unknown,
     /// The id is known with other items, or for another order.

@@ -160,7 +160,7 @@ impl Batch {
             Some(Standing { stage: Stage::Live, .. }) => self.depart(id),
             Some(Standing { stage: Stage::Shipped, .. }) => Verdict::Shipped(id),
             Some(Standing { stage: Stage::Refused, .. }) => Verdict::Refused(id),
-            Some(Standing { stage: Stage::Voided, .. }) => Verdict::Settled(Answer::Decided(Outcome::Voided)),
+            Some(Standing { stage: Stage::Voided, .. }) => Verdict::Never(id),
             None => {
                 let shortfalls = shipment.shortfalls(&self.ground.shelf);
                 if !shortfalls.is_empty() {

@@ -183,6 +183,8 @@ fn a_reservation_moves_the_copies_set_aside_and_its_shipment_both() {
     assert_eq!(decision.answers[1], Answer::Voided(vec![left]));
     let again = decide(after(&next, &decision), &[void(2), void(3)]);
     assert_eq!(again.answers, [Answer::Voided(vec![left]), Answer::Voided(vec![])], "also when it is repeated");
+    let late = decide(after(&next, &decision), &[confirm(2), ship_held(2), reserve(2, &[(1, 3)])]);
+    assert_eq!(late.answers, vec![Answer::Never(vec![left]); 3], "and to whoever comes too late");
 }
 
 #[test]

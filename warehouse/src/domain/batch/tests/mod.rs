@@ -102,7 +102,8 @@ fn word(answer: &Answer) -> &'static str {
     match answer {
         Answer::Decided(Outcome::Shipped(_)) => "shipped",
         Answer::Decided(Outcome::Refused(_)) => "refused",
-        Answer::Decided(Outcome::Voided) => "voided",
+        Answer::Never(_) => "voided",
+        Answer::Decided(Outcome::Voided) => panic!("voided is answered by what was set aside"),
         Answer::Held { reservation, is_new } => match (reservation.status, is_new) {
             (ReservationStatus::Held, true) => "held",
             (ReservationStatus::Held, false) => "still held",
