@@ -5,10 +5,10 @@ TOOLS := $(CURDIR)/target/tools
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 export PATH := $(TOOLS)/bin:$(TOOLS)/nextest/bin:$(PATH)
 
-.PHONY: help run test test-long fuzz-api check bench
+.PHONY: help run test test-long fuzz-api check bench bench-sourcing
 
 help: ## What there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: ## The bookstore with two warehouses on http://127.0.0.1:8080, data in ./data
 	@.ci/need rust cc
@@ -41,3 +41,7 @@ bench: ## Orders a second, beside what the database could do at most
 	@.ci/need rust cc postgres wrk
 	cargo build --release --workspace --bins
 	$(BUILT)/release/with-postgres cargo bench --bench orders
+
+bench-sourcing: ## How long it takes to choose warehouses for an order, and how often that is exact
+	@.ci/need rust cc
+	cargo bench --bench sourcing

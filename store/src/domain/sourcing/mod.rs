@@ -12,7 +12,7 @@ mod reason;
 mod search;
 mod share;
 
-pub use reason::CUT_SHORT;
+pub use reason::{CUT_SHORT, FEWEST};
 
 /// Copies of one book that an order wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +95,12 @@ pub struct Candidate<'a> {
 impl Candidate<'_> {
     fn free(&self, index: usize) -> i64 {
         self.free.get(index).copied().unwrap_or(0).max(0)
+    }
+
+    /// Copies free of a line, of those wanted.
+    fn up_to(&self, index: usize, wanted: u32) -> u32 {
+        // What does not fit is more than is wanted.
+        u32::try_from(self.free(index)).map_or(wanted, |free| free.min(wanted))
     }
 
     fn missing(&self, demand: &Demand) -> i64 {

@@ -6,6 +6,9 @@ use super::{Demand, Ranked, Strategy};
 /// In the reason of every plan whose search was ended by its bound.
 pub const CUT_SHORT: &str = "the search was cut short";
 
+/// In the reason of every plan of several warehouses that is proven to have no more than needed.
+pub const FEWEST: &str = "are the fewest that do";
+
 /// Names told before the rest are counted.
 const NAMED: usize = 6;
 
@@ -47,10 +50,10 @@ pub(super) fn of_several(demand: &Demand, chosen: &[Ranked<'_>], strategy: Strat
     let count = chosen.len();
     match proof {
         Proof::Whole => {
-            format!("{among}: {names} are the fewest that do, and of all such sets of {count} they {preferred}")
+            format!("{among}: {names} {FEWEST}, and of all such sets of {count} they {preferred}")
         }
         Proof::Fewest => format!(
-            "{among}: {names} are the fewest that do; {CUT_SHORT} before all such sets of {count} were compared, of which they {preferred}"
+            "{among}: {names} {FEWEST}; {CUT_SHORT} before all such sets of {count} were compared, of which they {preferred}"
         ),
         Proof::None => format!("{among}: {names} do; {CUT_SHORT}, so fewer than these {count} might"),
     }

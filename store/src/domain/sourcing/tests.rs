@@ -84,6 +84,7 @@ fn the_fewest_warehouses_share_what_none_has_alone() {
         ("then by priorities",     &[1, 1],    &[(0, "a", &[1, 0]), (5, "b", &[0, 1]), (4, "c", &[0, 1])],                           &["a: 1 0", "c: 0 1"]),
         ("then by names",          &[1, 1],    &[(0, "z", &[1, 0]), (0, "c", &[0, 1]), (0, "b", &[0, 1])],                           &["b: 0 1", "z: 1 0"]),
         ("whole lines, where most is", &[2, 2, 2], &[(0, "a", &[2, 2, 0]), (0, "b", &[1, 3, 9])],                                    &["b: 0 2 2", "a: 2 0 0"]),
+        ("parts of a line from the richest", &[4, 1], &[(0, "a", &[3, 1]), (0, "b", &[2, 50]), (0, "c", &[2, 50])],                 &["b: 2 1", "c: 2 0"]),
         ("below nothing is nothing", &[2],     &[(0, "a", &[-9]), (0, "b", &[1]), (0, "c", &[1])],                                   &["b: 1", "c: 1"]),
     ]);
 }
@@ -99,6 +100,7 @@ fn by_priority_none_is_taken_that_better_ones_can_do_without() {
         ("fewest, then the lower sum", &[1, 1], &[(1, "a", &[1, 0]), (2, "b", &[1, 0]), (3, "c", &[0, 1])],            &["a: 1 0", "c: 0 1"]),
         ("lines from the preferred", &[2, 2, 2], &[(2, "a", &[9, 9, 9]), (1, "b", &[2, 1, 0]), (2, "c", &[0, 0, 0])],  &["a: 2 2 2"]),
         ("though another has more",  &[2, 2], &[(1, "a", &[2, 1]), (1, "b", &[0, 1]), (2, "c", &[0, 9])],              &["a: 2 1", "b: 0 1"]),
+        ("a line from the preferred", &[2, 2, 2], &[(1, "a", &[2, 2, 0]), (2, "b", &[0, 9, 2])],                       &["a: 2 2 0", "b: 0 0 2"]),
         ("whole where that can be",  &[2, 2], &[(1, "a", &[2, 1]), (2, "b", &[0, 9])],                                 &["a: 2 0", "b: 0 2"]),
     ]);
 }
@@ -159,13 +161,22 @@ fn a_refusal_says_what_is_short_everywhere_or_at_the_nearest_warehouse() {
     assert_eq!(refused, Err(vec![short(1, 2, 1)]), "each has one of the two");
 }
 
-/// The rule in other words: of all sets that have everything, the names of the first by what the strategy compares.
-fn by_brute_force(
-    demand: &Demand,
-    all: &[Candidate<'_>],
-    allow_split: bool,
-    strategy: Strategy,
-) -> Option<Vec<String>> {
+/// All sets of numbers below `count`, of one to `most` of them.
+fn sets(count: usize, most: usize) -> Vec<Vec<usize>> {
+    let (mut all, mut longest) = (Vec::new(), vec![Vec::new()]);
+    for _ in 0..most.min(count) {
+        let longer = |set: &Vec<usize>| {
+            let set = set.clone();
+            (set.last().map_or(0, |last| last + 1)..count).map(move |next| [&set[..], &[next]].concat())
+        };
+        longest = longest.iter().flat_map(longer).collect();
+        all.extend_from_slice(&longest);
+    }
+    all
+}
+
+/// The rule in other words: of all sets of up to `most` that have everything, the names of the first by what the strategy compares.
+fn by_brute_force(demand: &Demand, all: &[Candidate<'_>], most: usize, strategy: Strategy) -> Option<Vec<String>> {
     let free = |set: &[&Candidate<'_>], line: usize| set.iter().map(|member| member.free[line].max(0)).sum::<i64>();
     let copies = |set: &[&Candidate<'_>]| (0..demand.lines().len()).map(|line| free(set, line)).sum::<i64>();
     let has_all = |set: &Vec<&Candidate<'_>>| {
@@ -183,8 +194,7 @@ fn by_brute_force(
         names.sort();
         (level, set.len(), first, second, names)
     };
-    let sets = (1_usize..1 << all.len()).filter(|set| allow_split || set.count_ones() == 1);
-    let sets = sets.map(|set| (0..all.len()).filter(|n| set >> n & 1 == 1).map(|n| &all[n]).collect::<Vec<_>>());
+    let sets = sets(all.len(), most).into_iter().map(|set| set.into_iter().map(|n| &all[n]).collect::<Vec<_>>());
     sets.filter(has_all).map(compared).min().map(|(.., names)| names)
 }
 
@@ -215,7 +225,7 @@ proptest! {
         let names = order.map(|n| format!("w{n}"));
         let all: Vec<_> = shelves.iter().zip(&names).map(|((priority, free), name)| (*priority, &name[..], &free[..])).collect();
         let all = candidates(&all);
-        let expected = by_brute_force(&demand, &all, allow_split, strategy);
+        let expected = by_brute_force(&demand, &all, if allow_split { all.len() } else { 1 }, strategy);
         match plan(&demand, &all, allow_split, strategy) {
             Ok(plan) => {
                 let mut names: Vec<_> = plan.parts.iter().map(|part| part.name.clone()).collect();
@@ -231,7 +241,29 @@ proptest! {
             }
         }
     }
+}
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20))]
+
+    #[test]
+    fn of_many_warehouses_and_books_the_pair_is_the_best_of_all_pairs(
+        (quantities, shelves) in (40..130_usize).prop_flat_map(|books| {
+            let free = prop::collection::vec(prop_oneof![1 => 0..3_i64, 6 => 3..6_i64], books);
+            (prop::collection::vec(1..4_u32, books), prop::collection::vec((0..3_i32, free), 65..90))
+        }),
+    ) {
+        let demand = demand(&quantities);
+        let names: Vec<_> = (0..shelves.len()).map(|n| format!("w{n}")).collect();
+        let all: Vec<_> = shelves.iter().zip(&names).map(|((priority, free), name)| (*priority, &name[..], &free[..])).collect();
+        let all = candidates(&all);
+        let expected = by_brute_force(&demand, &all, 2, Strategy::FewestShipments);
+        let plan = plan(&demand, &all, true, Strategy::FewestShipments).unwrap();
+        let mut names: Vec<_> = plan.parts.iter().map(|part| part.name.clone()).collect();
+        names.sort();
+        prop_assert_eq!(expected.unwrap_or_else(|| names.clone()), names);
+        is_sound(&demand, &all, &plan)?;
+    }
 }
 
 proptest! {

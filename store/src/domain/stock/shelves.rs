@@ -215,9 +215,9 @@ impl Shelves {
         &mut cells[index]
     }
 
-    /// Whether more is promised than there is anywhere, or less than nothing: for tests.
+    /// Whether nothing is promised that is not there, and nothing is kept that says nothing.
     #[cfg(test)]
-    pub(super) fn is_over_promised(&self) -> bool {
-        self.cells.values().flatten().any(|cell| cell.free() < 0 || cell.promised < 0)
+    pub(super) fn is_sound(&self) -> bool {
+        self.cells.values().flatten().all(|cell| cell.free() >= 0 && cell.promised >= 0 && !cell.is_empty())
     }
 }
