@@ -137,19 +137,20 @@ const STORE: &[(&str, &str)] = &[
     ),
 ];
 
-/// Of orders that the payment gateway knows: what its ledger did is what the store says of the payment.
+/// What the payment gateway's ledger did is what the store says of the payment.
 const PAYMENTS: &[(&str, &str)] = &[
     (
         "a payment that the gateway's ledger does not bear out",
-        "SELECT p.order_id, p.status, p.amount_cents, l.* FROM payments p JOIN (
-             SELECT order_id, count(*) FILTER (WHERE operation = 'authorize') AS authorizations, count(*) FILTER (WHERE operation = 'capture') AS captures,
+        "SELECT p.order_id, p.status, p.amount_cents, l.* FROM payments p CROSS JOIN LATERAL (
+             SELECT count(*) FILTER (WHERE operation = 'authorize') AS authorizations, count(*) FILTER (WHERE operation = 'capture') AS captures,
                  count(*) FILTER (WHERE operation = 'void-payment') AS voids, coalesce(sum(amount_cents) FILTER (WHERE operation = 'capture'), 0) AS captured,
                  coalesce(sum(amount_cents) FILTER (WHERE operation = 'refund'), 0) AS refunded
-             FROM (SELECT * FROM gateway_ledger WHERE outcome = 'done') done GROUP BY order_id) l USING (order_id)
+             FROM gateway_ledger WHERE outcome = 'done' AND order_id = p.order_id) l
          WHERE p.captured_cents <> captured OR p.refunded_cents <> refunded OR NOT CASE p.status
              WHEN 'CAPTURED' THEN captures = 1 AND captured <= p.amount_cents
              WHEN 'REFUNDED' THEN captures = 1 AND refunded = captured
              WHEN 'AUTHORIZED' THEN authorizations = 1 AND captures = 0
+             WHEN 'VOIDED' THEN captures = 0 AND (authorizations = 0 OR voids > 0)
              ELSE captures = 0 END",
     ),
     (
