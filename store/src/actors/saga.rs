@@ -8,8 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::actors::{Actor, Address, Context, Failure, Reply, Timer, fault};
-use chrono::TimeDelta;
-use contract::{Order, OrderId, OrderStatus, ReturnId, ShipmentId, ShipmentStatus, Shortfall, StockRow, Timestamp};
+use contract::{Order, OrderId, ShipmentId, Shortfall, StockRow, Timestamp};
 use service::clock;
 use service::queries::{ReadError, Reader};
 use service::routes::Trace;
@@ -22,15 +21,18 @@ use super::warehouses::registry;
 use super::{availability, orders};
 use crate::db;
 use crate::domain::order;
-use crate::domain::saga::{Command, Event, Policy, Saga, Stage, Stepped, Terms, Unfit};
+use crate::domain::saga::{Command, Event, Policy, Saga, Stepped, Terms};
 use crate::domain::sourcing::Line;
 use crate::events::Events;
 use crate::payments::PaymentGateway;
 
+mod asked;
 mod effects;
 mod entry;
 
 pub mod stages;
+
+pub use asked::{Asked, Request};
 
 pub(super) use effects::parts;
 pub(super) use entry::instructed;
@@ -89,32 +91,6 @@ pub enum NotConfirmed {
     /// This shipment was never asked for, or another took its place.
     NotInstructed,
 }
-
-/// What people ask of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Request {
-    /// To be cancelled.
-    Cancel {
-        /// By a person of ours, who may give up the rest.
-        operator: bool,
-        /// What the order will say of it.
-        reason: String,
-    },
-    /// To take copies back.
-    Return {
-        /// The return.
-        id: ReturnId,
-        /// What.
-        lines: Vec<Line>,
-    },
-    /// To try again now.
-    Retry,
-    /// To go on as if it had just begun to try.
-    Resume,
-}
-
-/// The order once the request has come to its end, or why it cannot be.
-pub type Asked = Result<Box<Order>, Unfit>;
 
 /// What it can be told.
 #[derive(IntoStaticStr)]
@@ -331,31 +307,10 @@ impl State {
         }
     }
 
-    fn fits(&self, request: &Request) -> Result<(), Unfit> {
-        match request {
-            Request::Cancel { operator, .. } => self.saga.may_be_cancelled(*operator),
-            Request::Return { id, lines } => self.saga.may_be_returned(*id, lines),
-            Request::Retry | Request::Resume if self.saga.is_over() => Err(Unfit::Over),
-            Request::Retry | Request::Resume => Ok(()),
-        }
-    }
-
     fn turn_into(&mut self, saga: Saga, ctx: &Context<Msg>) {
         self.counted = Counted::at(saga.stage);
         self.saga = saga;
         ctx.set_concern(self.concern());
-    }
-
-    /// What operators are to see among what is unwell.
-    fn concern(&self) -> Option<String> {
-        if let Some(reason) = &self.saga.attention {
-            return Some(format!("needs attention: {reason}"));
-        }
-        let patience = TimeDelta::from_std(self.args.peers.stalled_after).unwrap_or(TimeDelta::MAX);
-        let stalled = self.saga.should_move() && clock::now() - self.since > patience;
-        let waits_for = self.saga.waits_for().filter(|_| stalled)?;
-        let since = contract::time::format(&self.since);
-        Some(format!("has not moved since {since}: it waits for {waits_for}"))
     }
 
     /// Only a step that is certainly durable is acted on. Otherwise the next incarnation finds out what is.
@@ -382,19 +337,6 @@ impl State {
         Ok(())
     }
 
-    /// Tells who waits for the order what is worth it. If that is refused, they look it up.
-    fn tell(&mut self) {
-        let is_open = matches!(
-            self.order.status,
-            OrderStatus::Pending | OrderStatus::PartiallyShipped | OrderStatus::NeedsAttention
-        );
-        if self.saga.is_over() || !is_open {
-            let (order, shortfalls) = (Box::new(self.order.clone()), self.shortfalls.clone());
-            let over = self.saga.is_over();
-            let _ = self.args.peers.orders.tell(orders::Msg::SagaMoved { order, shortfalls, over });
-        }
-    }
-
     fn run(&mut self, commands: Vec<Command>, ctx: &mut Context<Msg>) {
         for command in commands {
             match command {
@@ -419,31 +361,6 @@ impl State {
                     let _ = self.args.peers.availability.tell(availability::Msg::Release { order });
                 }
             }
-        }
-    }
-
-    fn is_instructed(&self, shipment: ShipmentId, warehouse_name: Option<&str>) -> bool {
-        let known = self.saga.parts.iter().find(|part| part.shipment == shipment && part.is_alive());
-        known.is_some_and(|known| warehouse_name.is_none_or(|name| name == known.name))
-    }
-
-    /// Answers whoever has waited for what is durable now.
-    fn answer(&mut self) {
-        let (order, saga) = (&self.order, &self.saga);
-        let state = |id: ShipmentId| order.shipments.iter().find(|known| known.id == id).map(|known| known.status);
-        let told = self.confirming.extract_if(.., |(id, _)| state(*id) != Some(ShipmentStatus::Pending));
-        for (id, reply) in told {
-            let shipped = state(id) == Some(ShipmentStatus::Shipped);
-            reply.send(if shipped { Ok(()) } else { Err(NotConfirmed::NotInstructed) });
-        }
-        let done = |request: &Request| match request {
-            Request::Cancel { .. } => saga.is_over() || !saga.is_cancelling(),
-            Request::Return { .. } => saga.returning.is_none(),
-            Request::Retry | Request::Resume => true,
-        };
-        for (request, reply) in self.asking.extract_if(.., |(request, _)| done(request)) {
-            let refused = matches!(request, Request::Cancel { operator: false, .. }) && saga.stage != Stage::Cancelled;
-            reply.send(if refused { Err(Unfit::Leaving) } else { Ok(Box::new(order.clone())) });
         }
     }
 

@@ -19,20 +19,22 @@
 
 use std::time::Duration;
 
-use contract::{Money, OrderId, PaymentStatus, ReturnId, ShipmentId, Shortfall, StockRow, Timestamp, WarehouseId};
+use contract::{Money, PaymentStatus, ReturnId, Shortfall, StockRow, Timestamp, WarehouseId};
 use serde::{Deserialize, Serialize};
-use strum::{EnumIter, IntoStaticStr};
 
-use super::delivery::Delivery;
-use super::payment::{Operation, Outcome};
 use super::sourcing::Line;
 
+mod definition;
+mod message;
 mod money;
 mod parts;
 mod requests;
 mod step;
 
-pub use requests::Unfit;
+pub use definition::{Stage, Step};
+pub use message::{Command, Entry, Event, Item, Stepped, Terms};
+pub use parts::{Part, PartState};
+pub use requests::{Piece, Returning, Unfit};
 
 /// How often and how long things are tried.
 #[derive(Debug, Clone, Copy)]
@@ -65,156 +67,6 @@ impl Default for Policy {
             hold: Duration::from_secs(300),
         }
     }
-}
-
-/// Everything that a saga does outside of the store's own memory: its definition. Each may be repeated under its key, and
-/// what can be undone names the step that does so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, IntoStaticStr)]
-#[strum(serialize_all = "kebab-case")]
-pub enum Step {
-    /// Has the price set aside.
-    Authorize,
-    /// Ships a part that is not held: all or nothing in one call.
-    Ship,
-    /// Has a part held for a while.
-    Reserve,
-    /// Makes a hold last.
-    Confirm,
-    /// Ships a part that is held.
-    ShipHeld,
-    /// Takes the price of what has left.
-    Capture,
-    /// Makes sure that a part never leaves, and lets go of what is held.
-    Void,
-    /// Gives back what was set aside.
-    VoidPayment,
-    /// Puts returned copies back.
-    Restock,
-    /// Gives back the price of what was returned.
-    Refund,
-}
-
-impl Step {
-    /// The name in journals and fault points.
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-
-    /// What takes it back; none where what was done stays done.
-    pub const fn undo(self) -> Option<Self> {
-        match self {
-            Self::Authorize => Some(Self::VoidPayment),
-            // As long as it is not known to have left.
-            Self::Ship | Self::Reserve | Self::Confirm | Self::ShipHeld => Some(Self::Void),
-            Self::Capture => Some(Self::Refund),
-            Self::Void | Self::VoidPayment | Self::Restock | Self::Refund => None,
-        }
-    }
-}
-
-impl From<Operation> for Step {
-    fn from(operation: Operation) -> Self {
-        match operation {
-            Operation::Authorize => Self::Authorize,
-            Operation::Capture => Self::Capture,
-            Operation::Void => Self::VoidPayment,
-            Operation::Refund => Self::Refund,
-        }
-    }
-}
-
-/// Where a saga stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, EnumIter, IntoStaticStr)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum Stage {
-    /// The payment is being authorised.
-    Authorizing,
-    /// Warehouses are looked for.
-    Sourcing,
-    /// None has it, or none that has it can be reached.
-    AwaitingStock,
-    /// Parts are being held.
-    Reserving,
-    /// Their holds are being made to last.
-    Confirming,
-    /// Parts are being shipped.
-    Shipping,
-    /// The payment is being captured.
-    Capturing,
-    /// Parts are being given up.
-    Undoing,
-    /// The payment is being given back.
-    VoidingPayment,
-    /// Copies are on their way back to the shelf.
-    Returning,
-    /// The price of what was returned is being given back.
-    Refunding,
-    /// Over: everything has left, or what a person left of it.
-    Shipped,
-    /// Over: refused, nothing has left.
-    Rejected,
-    /// Over: cancelled, nothing has left.
-    Cancelled,
-}
-
-impl Stage {
-    /// Its name in journals and metrics.
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-
-    /// Whether nothing follows by itself any more.
-    pub const fn is_over(self) -> bool {
-        matches!(self, Self::Shipped | Self::Rejected | Self::Cancelled)
-    }
-}
-
-/// One shipment: some copies from one warehouse.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Part {
-    /// The key that it is asked for under, held under and shipped under.
-    pub shipment: ShipmentId,
-    /// Who is asked.
-    pub warehouse: WarehouseId,
-    /// By name.
-    pub name: String,
-    /// What is in it.
-    pub lines: Vec<Line>,
-    /// Whether it ships by one call, without being held before.
-    pub direct: bool,
-    /// Where it stands.
-    pub state: PartState,
-    /// What has come back of it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub returned: Vec<Line>,
-    /// Whether a call may have reached the warehouse. Nobody knows after a restart, so it is not kept (R1).
-    #[serde(skip, default = "yes")]
-    maybe_sent: bool,
-    #[serde(skip)]
-    call: Call,
-}
-
-/// Where a part stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum PartState {
-    /// To be asked for.
-    Planned,
-    /// Held for a while.
-    Held,
-    /// Held until it ships or is given up.
-    Confirmed,
-    /// It has left.
-    Shipped {
-        /// When.
-        at: Timestamp,
-    },
-    /// The warehouse refused it.
-    Refused,
-    /// It was given up, and certainly never leaves.
-    Voided,
 }
 
 /// Whether something is being asked for.
@@ -274,34 +126,6 @@ pub enum Ending {
         /// What is short.
         shortfalls: Vec<Shortfall>,
     },
-}
-
-/// A return that is under way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Returning {
-    /// The return.
-    pub id: ReturnId,
-    /// What goes back where.
-    pub pieces: Vec<Piece>,
-    /// What the customer gets back.
-    pub refund: Money,
-}
-
-/// What goes back of one part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Piece {
-    /// The key that it is put back under.
-    pub id: ReturnId,
-    /// The part.
-    pub shipment: ShipmentId,
-    /// The copies.
-    pub lines: Vec<Line>,
-    /// Whether they are back on the shelf.
-    pub restocked: bool,
-    #[serde(skip)]
-    call: Call,
 }
 
 /// The calls without an answer since it last moved. Forgotten with every restart.
@@ -383,178 +207,6 @@ pub struct Saga {
     /// The warehouses whose rows the cache is set to with the next entry, and not before (R9).
     #[serde(skip)]
     unsettled: Vec<WarehouseId>,
-}
-
-/// What of the order matters to its saga.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Terms {
-    /// The order.
-    pub order: OrderId,
-    /// Books, each once.
-    pub items: Vec<Item>,
-    /// Their price together.
-    pub total: Money,
-}
-
-/// A book of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Item {
-    /// Which, and how many.
-    pub line: Line,
-    /// What one costs.
-    pub price: Money,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// It begins, or has been read back after a restart.
-    Begun,
-    /// The time to try again has come.
-    Woke,
-    /// Stock that the order waits for has come and is allocated to it.
-    StockCame,
-    /// A call to the payment gateway has ended.
-    Charged {
-        /// Of this kind.
-        operation: Operation,
-        /// What became of it.
-        outcome: Outcome,
-    },
-    /// A call to a warehouse has ended.
-    Delivered {
-        /// About this shipment.
-        shipment: ShipmentId,
-        /// Of this kind.
-        step: Step,
-        /// What became of it.
-        delivery: Delivery,
-    },
-    /// Warehouses were found.
-    Sourced {
-        /// Who ships what, each under a key of its own.
-        parts: Vec<Part>,
-        /// Why these.
-        reason: String,
-    },
-    /// None were.
-    NotSourced {
-        /// What is short.
-        shortfalls: Vec<Shortfall>,
-    },
-    /// The warehouse tells by itself that a part has left.
-    Confirmed {
-        /// The shipment.
-        shipment: ShipmentId,
-        /// When it left.
-        shipped_at: Timestamp,
-        /// The books' rows.
-        stock: Vec<StockRow>,
-    },
-    /// Somebody wants it cancelled.
-    Cancel {
-        /// A person of ours, who may give up the rest of what has left in part, or what cannot be charged.
-        operator: bool,
-        /// What the order will say of it.
-        reason: String,
-    },
-    /// Copies come back.
-    Return {
-        /// The return.
-        id: ReturnId,
-        /// What.
-        lines: Vec<Line>,
-    },
-    /// A person wants it tried now; an operation on the payment that was refused under another key.
-    Retry,
-    /// A person has looked: it goes on as if it had just begun to try.
-    Resume,
-}
-
-/// What a step writes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Entry {
-    /// The name in the saga's journal.
-    pub name: &'static str,
-    /// Why, for people.
-    pub reason: Option<String>,
-    /// Why these warehouses.
-    pub sourcing: Option<String>,
-    /// What is short.
-    pub shortfalls: Vec<Shortfall>,
-    /// The return that it is about, and what it brings back.
-    pub returned: Vec<Line>,
-    /// The shipment that it is about, where it is about one.
-    pub shipment: Option<ShipmentId>,
-    /// Rows for the cache.
-    pub stock: Vec<(WarehouseId, StockRow)>,
-}
-
-/// What to do, once the step's entry is durable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Call a warehouse.
-    Call {
-        /// For what: one of those that call a warehouse.
-        step: Step,
-        /// About which shipment.
-        shipment: ShipmentId,
-        /// Which warehouse.
-        warehouse: WarehouseId,
-        /// With what.
-        lines: Vec<Line>,
-        /// Of a return, its key.
-        return_id: Option<ReturnId>,
-    },
-    /// Call the payment gateway.
-    Charge {
-        /// For what.
-        operation: Operation,
-        /// Under which key.
-        key: String,
-        /// How much.
-        amount: Money,
-    },
-    /// Wake it after this long; takes the place of an earlier one.
-    Wait(Duration),
-    /// Find warehouses for this, other than those.
-    Source {
-        /// What.
-        lines: Vec<Line>,
-        /// Not these.
-        exclude: Vec<WarehouseId>,
-    },
-    /// Wait in the line for this.
-    AwaitStock {
-        /// What.
-        lines: Vec<Line>,
-        /// Not of these.
-        exclude: Vec<WarehouseId>,
-    },
-    /// Set the cache to what a warehouse says, which also ends the allocation there.
-    Settle {
-        /// The warehouse.
-        warehouse: WarehouseId,
-        /// Its rows.
-        rows: Vec<StockRow>,
-    },
-    /// Let go of whatever is allocated.
-    Release,
-}
-
-/// What follows from an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stepped {
-    /// The saga after it.
-    pub saga: Saga,
-    /// What must be durable before the commands run.
-    pub entry: Option<Entry>,
-    /// What to do.
-    pub commands: Vec<Command>,
-}
-
-const fn yes() -> bool {
-    true
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -675,47 +327,6 @@ impl Saga {
         parts.dedup();
         let restock = (self.stage == Stage::Returning).then_some(Step::Restock);
         charge.into_iter().chain(parts).chain(restock).collect()
-    }
-}
-
-impl Part {
-    /// A part to be asked for under a key that was never used.
-    pub fn new(shipment: ShipmentId, warehouse: WarehouseId, name: String, lines: Vec<Line>, direct: bool) -> Self {
-        let (state, returned) = (PartState::Planned, Vec::new());
-        Self { shipment, warehouse, name, lines, direct, state, returned, maybe_sent: false, call: Call::Idle }
-    }
-
-    /// The same, of which nobody knows whether it was asked for (R1).
-    #[must_use]
-    pub fn read_back(self) -> Self {
-        Self { maybe_sent: true, ..self }
-    }
-
-    /// Whether it has left, or may yet.
-    pub const fn is_alive(&self) -> bool {
-        !matches!(self.state, PartState::Refused | PartState::Voided)
-    }
-
-    /// Whether it has not left and may yet.
-    pub const fn is_pending(&self) -> bool {
-        matches!(self.state, PartState::Planned | PartState::Held | PartState::Confirmed)
-    }
-
-    /// Where it stands, in a word.
-    pub const fn state_name(&self) -> &'static str {
-        match self.state {
-            PartState::Planned => "planned",
-            PartState::Held => "held",
-            PartState::Confirmed => "confirmed",
-            PartState::Shipped { .. } => "shipped",
-            PartState::Refused => "refused",
-            PartState::Voided => "voided",
-        }
-    }
-
-    /// When it left, if it has.
-    pub const fn shipped_at(&self) -> Option<Timestamp> {
-        if let PartState::Shipped { at } = self.state { Some(at) } else { None }
     }
 }
 

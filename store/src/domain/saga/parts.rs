@@ -1,10 +1,104 @@
 //! Parts: what each is asked for next, and what an answer makes of it.
 
 use contract::{ShipmentId, StockRow, Timestamp, WarehouseId};
+use serde::{Deserialize, Serialize};
 
 use super::step::{REFUSALS, Run};
-use super::{Call, Command, Entry, Part, PartState, Saga, Stage, Step};
+use super::{Call, Command, Entry, Saga, Stage, Step};
 use crate::domain::delivery::Delivery;
+use crate::domain::sourcing::Line;
+
+/// One shipment: some copies from one warehouse.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Part {
+    /// The key that it is asked for under, held under and shipped under.
+    pub shipment: ShipmentId,
+    /// Who is asked.
+    pub warehouse: WarehouseId,
+    /// By name.
+    pub name: String,
+    /// What is in it.
+    pub lines: Vec<Line>,
+    /// Whether it ships by one call, without being held before.
+    pub direct: bool,
+    /// Where it stands.
+    pub state: PartState,
+    /// What has come back of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub returned: Vec<Line>,
+    /// Whether a call may have reached the warehouse. Nobody knows after a restart, so it is not kept (R1).
+    #[serde(skip, default = "yes")]
+    pub(super) maybe_sent: bool,
+    #[serde(skip)]
+    pub(super) call: Call,
+}
+
+/// Where a part stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PartState {
+    /// To be asked for.
+    Planned,
+    /// Held for a while.
+    Held,
+    /// Held until it ships or is given up.
+    Confirmed,
+    /// It has left.
+    Shipped {
+        /// When.
+        at: Timestamp,
+    },
+    /// The warehouse refused it.
+    Refused,
+    /// It was given up, and certainly never leaves.
+    Voided,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl Part {
+    /// A part to be asked for under a key that was never used.
+    pub fn new(shipment: ShipmentId, warehouse: WarehouseId, name: String, lines: Vec<Line>, direct: bool) -> Self {
+        let (state, returned) = (PartState::Planned, Vec::new());
+        Self { shipment, warehouse, name, lines, direct, state, returned, maybe_sent: false, call: Call::Idle }
+    }
+
+    /// The same, of which nobody knows whether it was asked for (R1).
+    #[must_use]
+    pub fn read_back(self) -> Self {
+        Self { maybe_sent: true, ..self }
+    }
+
+    /// Whether it has left, or may yet.
+    pub const fn is_alive(&self) -> bool {
+        !matches!(self.state, PartState::Refused | PartState::Voided)
+    }
+
+    /// Whether it has not left and may yet.
+    pub const fn is_pending(&self) -> bool {
+        matches!(self.state, PartState::Planned | PartState::Held | PartState::Confirmed)
+    }
+
+    /// Where it stands, in a word.
+    pub const fn state_name(&self) -> &'static str {
+        match self.state {
+            PartState::Planned => "planned",
+            PartState::Held => "held",
+            PartState::Confirmed => "confirmed",
+            PartState::Shipped { .. } => "shipped",
+            PartState::Refused => "refused",
+            PartState::Voided => "voided",
+        }
+    }
+
+    /// When it left, if it has.
+    pub const fn shipped_at(&self) -> Option<Timestamp> {
+        if let PartState::Shipped { at } = self.state { Some(at) } else { None }
+    }
+}
 
 impl Saga {
     /// What the part is to be asked for in the present stage.

@@ -1,12 +1,41 @@
 //! What people ask of a saga: to be cancelled, to take copies back, to try again.
 
 use contract::{Money, OrderStatus, PaymentStatus, ReturnId, ShipmentId};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::step::Run;
-use super::{Call, Ending, Entry, Part, Piece, Returning, Saga, Stage, copies};
+use super::{Call, Ending, Entry, Part, Saga, Stage, copies};
 use crate::domain::delivery::Delivery;
 use crate::domain::sourcing::Line;
+
+/// A return that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Returning {
+    /// The return.
+    pub id: ReturnId,
+    /// What goes back where.
+    pub pieces: Vec<Piece>,
+    /// What the customer gets back.
+    pub refund: Money,
+}
+
+/// What goes back of one part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Piece {
+    /// The key that it is put back under.
+    pub id: ReturnId,
+    /// The part.
+    pub shipment: ShipmentId,
+    /// The copies.
+    pub lines: Vec<Line>,
+    /// Whether they are back on the shelf.
+    pub restocked: bool,
+    #[serde(skip)]
+    pub(super) call: Call,
+}
 
 /// Why something cannot be asked of a saga.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
