@@ -16,7 +16,7 @@ use strum::IntoStaticStr;
 use super::relay;
 use crate::db;
 use crate::domain::adjustment::Adjustment;
-use crate::domain::batch::{self, Answer, Member, Named};
+use crate::domain::batch::{self, Answer, Decision, Member, Named};
 use crate::domain::returned::Return;
 use crate::domain::shipment::Shipment;
 
@@ -24,6 +24,9 @@ use crate::domain::shipment::Shipment;
 const BATCH: usize = 128;
 /// How long a batch may take, and its members one by one should it fail.
 const FLUSH_WITHIN: Duration = Duration::from_secs(10);
+/// How long a commit whose answer was lost is looked for.
+const READ_BACK_WITHIN: Duration = Duration::from_secs(4);
+const READ_BACK_EVERY: Duration = Duration::from_millis(100);
 
 /// What the actor is given.
 #[derive(Clone)]
@@ -170,32 +173,59 @@ impl State {
 async fn flush(args: Args, members: Vec<Member>) -> Result<Vec<Result<Answered, NotDone>>, FlushError> {
     let now = clock::now();
     let count = members.len();
+    let mut decided = None;
     let done = args.database.transaction("stock", async |txn| {
         let ground = db::ground(txn, &args.warehouse_name, &members, now).await?;
         let (database_id, version) = (ground.database_id, ground.version);
         let decision = batch::decide(ground, &members);
         db::write(txn, &decision, version, now).await?;
-        Ok::<_, DbErr>((database_id, decision))
+        decided = Some((database_id, version, decision));
+        Ok::<_, DbErr>(())
     });
-    match done.await {
-        Ok((database_id, decision)) => {
-            if !decision.departures.is_empty() {
-                // A relay that is down finds them when it starts.
-                let _ = args.relay.tell(relay::Msg::Wake);
-            }
-            Ok(decision.answers.into_iter().map(|answer| Ok(Answered { answer, database_id })).collect())
+    match (done.await, decided) {
+        (Ok(()), Some((database_id, _, decision))) => Ok(answered(&args, database_id, decision)),
+        // R23: one lost answer is that of the whole batch, and many unknown ones at once look like a warehouse that is away.
+        (Err(error), Some((database_id, version, decision)))
+            if error.is_uncertain() && read_back(&args.database, version).await =>
+        {
+            Ok(answered(&args, database_id, decision))
         }
-        Err(TransactionError::Begin(error)) => {
+        (Err(TransactionError::Begin(error)), _) => {
             tracing::warn!(%error, members = count, "a batch could not begin");
             Ok(vec![Err(NotDone); count])
         }
-        Err(TransactionError::Work(error)) if is_unavailable(&error) => {
+        (Err(TransactionError::Work(error)), _) if is_unavailable(&error) => {
             tracing::warn!(%error, members = count, "the database went away under a batch, which is rolled back");
             Ok(vec![Err(NotDone); count])
         }
-        Err(error) if error.is_uncertain() => Err(FlushError::Unavailable(describe(&error))),
-        Err(error) => Err(FlushError::Poisoned(describe(&error))),
+        (Err(error), _) if error.is_uncertain() => Err(FlushError::Unavailable(describe(&error))),
+        (Err(error), _) => Err(FlushError::Poisoned(describe(&error))),
+        (Ok(()), None) => Err(FlushError::Poisoned("a batch was committed undecided".to_owned())),
     }
+}
+
+fn answered(args: &Args, database_id: DatabaseId, decision: Decision) -> Vec<Result<Answered, NotDone>> {
+    if !decision.departures.is_empty() {
+        // A relay that is down finds them when it starts.
+        let _ = args.relay.tell(relay::Msg::Wake);
+    }
+    decision.answers.into_iter().map(|answer| Ok(Answered { answer, database_id })).collect()
+}
+
+/// Whether the batch that raised the counter to `version` was committed, once the database answers again. Nobody else raises
+/// it, and no other batch is under way. False where that cannot be found out in time.
+async fn read_back(database: &Database, version: i64) -> bool {
+    let look = async {
+        loop {
+            if let Ok(connection) = database.ready()
+                && let Ok(now) = db::state::version(connection).await
+            {
+                return now == version;
+            }
+            tokio::time::sleep(READ_BACK_EVERY).await;
+        }
+    };
+    tokio::time::timeout(READ_BACK_WITHIN, look).await.unwrap_or(false)
 }
 
 fn describe(error: &TransactionError<DbErr>) -> String {

@@ -26,6 +26,15 @@ pub async fn identity(db: &impl ConnectionTrait) -> Result<DatabaseId, DbErr> {
     Ok(DatabaseId(state.database_id))
 }
 
+/// The version of the latest batch that was committed.
+///
+/// # Errors
+/// Those of the database.
+pub async fn version(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
+    let state = Entity::find_by_id(1).one(db).await?.ok_or_else(missing)?;
+    Ok(state.version)
+}
+
 fn missing() -> DbErr {
     DbErr::RecordNotFound("warehouse_state has lost its row".to_owned())
 }
