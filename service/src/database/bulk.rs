@@ -42,13 +42,49 @@ pub async fn execute<R: Serialize>(
     rows: &[R],
     statements: &[&str],
 ) -> Result<(), DbErr> {
-    if rows.is_empty() {
+    together(db, &[Set::new(columns, rows, statements)?]).await
+}
+
+/// Rows, and the statements over them.
+pub struct Set<'a> {
+    columns: &'a Columns,
+    statements: &'a [&'a str],
+    /// As JSON; none where there are none.
+    rows: Option<String>,
+}
+
+impl<'a> Set<'a> {
+    /// As [`execute`] takes them.
+    ///
+    /// # Errors
+    /// When a row is no JSON.
+    pub fn new<R: Serialize>(columns: &'a Columns, rows: &[R], statements: &'a [&'a str]) -> Result<Self, DbErr> {
+        let rows = if rows.is_empty() { None } else { Some(json(rows)?) };
+        Ok(Self { columns, statements, rows })
+    }
+}
+
+/// Runs the statements of several sets as [`execute`] does those of one: on PostgreSQL in a single round trip. A set
+/// without rows is left out.
+///
+/// # Errors
+/// Those of the database.
+pub async fn together(db: &impl ConnectionTrait, sets: &[Set<'_>]) -> Result<(), DbErr> {
+    let backend = db.get_database_backend();
+    let sets: Vec<_> = sets.iter().filter_map(|set| Some((set, set.rows.as_ref()?))).collect();
+    if backend == DbBackend::Postgres {
+        if sets.is_empty() {
+            return Ok(());
+        }
+        let parts: Vec<_> = sets.iter().map(|(set, _)| (set.columns, set.statements)).collect();
+        let values: Vec<sea_orm::Value> = sets.iter().map(|(_, rows)| (*rows).clone().into()).collect();
+        db.execute_raw(Statement::from_sql_and_values(backend, at_once(&parts), values)).await?;
         return Ok(());
     }
-    let rows = json(rows)?;
-    let backend = db.get_database_backend();
-    for sql in texts(backend, columns, statements) {
-        db.execute_raw(Statement::from_sql_and_values(backend, sql, [rows.clone().into()])).await?;
+    for (set, rows) in sets {
+        for sql in in_turn(set.columns, set.statements) {
+            db.execute_raw(Statement::from_sql_and_values(backend, sql, [rows.clone().into()])).await?;
+        }
     }
     Ok(())
 }
@@ -64,7 +100,10 @@ pub async fn query<R: Serialize>(
     statement: &str,
 ) -> Result<Vec<sea_orm::QueryResult>, DbErr> {
     let (backend, rows) = (db.get_database_backend(), json(rows)?);
-    let sql = texts(backend, columns, &[statement]).remove(0);
+    let sql = match backend {
+        DbBackend::Postgres => at_once(&[(columns, &[statement])]),
+        _ => in_turn(columns, &[statement]).remove(0),
+    };
     db.query_all_raw(Statement::from_sql_and_values(backend, sql, [rows.into()])).await
 }
 
@@ -72,20 +111,25 @@ fn json<R: Serialize>(rows: &[R]) -> Result<String, DbErr> {
     serde_json::to_string(rows).map_err(|error| DbErr::Json(error.to_string()))
 }
 
-fn texts(backend: DbBackend, columns: &Columns, statements: &[&str]) -> Vec<String> {
-    let source = source(backend, columns);
-    if backend != DbBackend::Postgres {
-        return statements.iter().map(|sql| keyed(sql, |_, _| "true".to_owned()).replace("{rows}", &source)).collect();
-    }
-    let in_rows = |key: &str, column: &str| format!("{key} = ANY (ARRAY (SELECT {column} FROM u))");
-    let Some((last, others)) = statements.split_last() else { return Vec::new() };
-    let mut text = format!("WITH u AS (SELECT * FROM {source})");
-    for (index, sql) in others.iter().enumerate() {
-        text.push_str(&format!(", s{index} AS ({})", keyed(sql, in_rows).replace("{rows}", "u")));
-    }
-    text.push(' ');
-    text.push_str(&keyed(last, in_rows).replace("{rows}", "u"));
-    vec![text]
+fn in_turn(columns: &Columns, statements: &[&str]) -> Vec<String> {
+    let source = source(DbBackend::Sqlite, columns, 1);
+    statements.iter().map(|sql| keyed(sql, |_, _| "true".to_owned()).replace("{rows}", &source)).collect()
+}
+
+/// One statement of all, the last of them its main part.
+fn at_once(sets: &[(&Columns, &[&str])]) -> String {
+    let numbered = || (1..).zip(sets);
+    let sources = numbered()
+        .map(|(n, (columns, _))| format!("u{n} AS (SELECT * FROM {})", source(DbBackend::Postgres, columns, n)));
+    let statements = numbered().flat_map(|(n, (_, statements))| {
+        let in_rows = move |key: &str, column: &str| format!("{key} = ANY (ARRAY (SELECT {column} FROM u{n}))");
+        statements.iter().map(move |sql| keyed(sql, in_rows).replace("{rows}", &format!("u{n} AS u")))
+    });
+    let mut statements: Vec<_> = statements.collect();
+    let last = statements.pop().unwrap_or_default();
+    let others = statements.iter().enumerate().map(|(index, sql)| format!("s{index} AS ({sql})"));
+    let parts: Vec<_> = sources.chain(others).collect();
+    format!("WITH {} {last}", parts.join(", "))
 }
 
 /// The statement with each `{by key = column}` in it replaced by what `condition` makes of key and column.
@@ -103,10 +147,10 @@ fn keyed(sql: &str, condition: impl Fn(&str, &str) -> String) -> String {
     text + rest
 }
 
-fn source(backend: DbBackend, columns: &Columns) -> String {
+fn source(backend: DbBackend, columns: &Columns, parameter: usize) -> String {
     if backend == DbBackend::Postgres {
         let columns: Vec<_> = columns.iter().map(|(name, kind)| format!("{name} {}", postgres(*kind))).collect();
-        return format!("jsonb_to_recordset($1::jsonb) AS r({})", columns.join(", "));
+        return format!("jsonb_to_recordset(${parameter}::jsonb) AS r({})", columns.join(", "));
     }
     let columns: Vec<_> = columns.iter().map(|(name, kind)| format!("{} AS {name}", sqlite(name, *kind))).collect();
     format!("(SELECT {} FROM json_each(?1)) AS u", columns.join(", "))
@@ -143,15 +187,18 @@ mod tests {
             "INSERT INTO a SELECT order_id FROM {rows}",
             "UPDATE b FROM {rows} WHERE b.id = u.order_id AND {by b.id = order_id}",
         ];
-        let [one] = &texts(DbBackend::Postgres, &columns, &statements)[..] else { panic!("more than one") };
-        assert!(one.ends_with("b.id = u.order_id AND b.id = ANY (ARRAY (SELECT order_id FROM u))"), "{one}");
+        let one = at_once(&[(&columns, &statements), (&columns, &statements[..1])]);
+        assert!(one.contains("($1::jsonb)") && one.contains("($2::jsonb)") && one.ends_with("FROM u2 AS u"), "{one}");
+        let one = at_once(&[(&columns, &statements)]);
+        assert!(one.ends_with("b.id = u.order_id AND b.id = ANY (ARRAY (SELECT order_id FROM u1))"), "{one}");
         let union = "SELECT 1 FROM a, {rows} WHERE {by a.id = order_id} UNION SELECT 2 FROM a, {rows} WHERE {by a.n = order_id}";
-        let text = texts(DbBackend::Postgres, &columns, &[union]).remove(0);
+        let text = at_once(&[(&columns, &[union])]);
         assert!(
-            text.contains("FROM a, u WHERE a.id = ANY") && text.ends_with("a.n = ANY (ARRAY (SELECT order_id FROM u))"),
+            text.contains("FROM a, u1 AS u WHERE a.id = ANY")
+                && text.ends_with("a.n = ANY (ARRAY (SELECT order_id FROM u1))"),
             "{text}"
         );
-        let [insert, update] = &texts(DbBackend::Sqlite, &columns, &statements)[..] else { panic!("not two") };
+        let [insert, update] = &in_turn(&columns, &statements)[..] else { panic!("not two") };
         assert!(insert.contains("json_each(?1)) AS u") && update.ends_with("b.id = u.order_id AND true"), "{update}");
     }
 }

@@ -12,7 +12,7 @@ use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::bulk::{self, Columns, Type};
+use super::bulk::{self, Columns, Set, Type};
 use super::idempotency::Key;
 use super::inventory_cache;
 
@@ -260,26 +260,25 @@ pub async fn accept(db: &impl ConnectionTrait, orders: &[&Accepted]) -> Result<(
         "INSERT INTO saga_journal (order_id, seq, event, detail, at) \
          SELECT order_id, 0, 'accepted', detail, at FROM {rows}",
     ];
-    bulk::execute(db, ACCEPTED, orders, &statements).await?;
     let shipments: Vec<_> = orders.iter().flat_map(|order| &order.shipments).collect();
-    instruct(db, &shipments).await?;
     let lines: Vec<_> = orders.iter().flat_map(|order| &order.lines).collect();
-    let insert = "INSERT INTO order_items (id, order_id, book_id, book_title, isbn, quantity, price_cents) \
-                  SELECT id, order_id, book_id, book_title, isbn, quantity, price_cents FROM {rows}";
-    bulk::execute(db, LINES, &lines, &[insert]).await?;
-    // No statement at all where no order has one.
+    let item = ["INSERT INTO order_items (id, order_id, book_id, book_title, isbn, quantity, price_cents) \
+                 SELECT id, order_id, book_id, book_title, isbn, quantity, price_cents FROM {rows}"];
     let keyed = orders.iter().filter_map(|order| Some((order, order.key.as_ref()?)));
     let keys: Vec<_> = keyed.map(|(order, key)| KeyRow { key, order_id: order.order_id, at: order.at }).collect();
-    let insert = "INSERT INTO idempotency_keys (user_id, key, body_hash, order_id, created_at) \
-                  SELECT user_id, key, body_hash, order_id, at FROM {rows}";
-    bulk::execute(db, KEYS, &keys, &[insert]).await
+    let key = ["INSERT INTO idempotency_keys (user_id, key, body_hash, order_id, created_at) \
+                SELECT user_id, key, body_hash, order_id, at FROM {rows}"];
+    let sets = [
+        Set::new(ACCEPTED, orders, &statements)?,
+        Set::new(INSTRUCTED, &shipments, &[INSTRUCT])?,
+        Set::new(LINES, &lines, &item)?,
+        Set::new(KEYS, &keys, &key)?,
+    ];
+    bulk::together(db, &sets).await
 }
 
-async fn instruct(db: &impl ConnectionTrait, shipments: &[&Instructed]) -> Result<(), DbErr> {
-    let insert = "INSERT INTO shipments (id, order_id, warehouse_id, warehouse_name, status, items, created_at, \
-                  updated_at) SELECT id, order_id, warehouse_id, warehouse_name, status, contents, at, at FROM {rows}";
-    bulk::execute(db, INSTRUCTED, shipments, &[insert]).await
-}
+const INSTRUCT: &str = "INSERT INTO shipments (id, order_id, warehouse_id, warehouse_name, status, items, created_at, \
+                        updated_at) SELECT id, order_id, warehouse_id, warehouse_name, status, contents, at, at FROM {rows}";
 
 /// Writes steps of sagas, at most one for each saga, and says for each whether it was still the next one.
 ///
@@ -309,17 +308,20 @@ pub async fn advance(db: &impl ConnectionTrait, steps: &[&Advanced]) -> Result<V
          FROM {rows} WHERE payments.order_id = u.order_id AND u.payment_status IS NOT NULL \
          AND {by payments.order_id = order_id}",
     ];
-    bulk::execute(db, ADVANCED, &steps_now, &statements).await?;
     let shipments: Vec<_> = steps_now.iter().flat_map(|step| &step.shipments).collect();
-    let update = "UPDATE shipments SET status = u.status, shipped_at = u.shipped_at, updated_at = u.at \
-                  FROM {rows} WHERE shipments.id = u.id AND {by shipments.id = id}";
-    bulk::execute(db, SHIPMENTS_NOW, &shipments, &[update]).await?;
+    let ship = ["UPDATE shipments SET status = u.status, shipped_at = u.shipped_at, updated_at = u.at \
+                FROM {rows} WHERE shipments.id = u.id AND {by shipments.id = id}"];
     let instructed: Vec<_> = steps_now.iter().flat_map(|step| &step.instructed).collect();
-    instruct(db, &instructed).await?;
     let returned: Vec<_> = steps_now.iter().flat_map(|step| &step.returned).collect();
-    let update = "UPDATE order_items SET returned = u.copies \
-                  FROM {rows} WHERE order_items.id = u.id AND {by order_items.id = id}";
-    bulk::execute(db, RETURNED_NOW, &returned, &[update]).await?;
+    let take_back = ["UPDATE order_items SET returned = u.copies \
+                     FROM {rows} WHERE order_items.id = u.id AND {by order_items.id = id}"];
+    let sets = [
+        Set::new(ADVANCED, &steps_now, &statements)?,
+        Set::new(SHIPMENTS_NOW, &shipments, &ship)?,
+        Set::new(INSTRUCTED, &instructed, &[INSTRUCT])?,
+        Set::new(RETURNED_NOW, &returned, &take_back)?,
+    ];
+    bulk::together(db, &sets).await?;
     let stock: Vec<_> = steps_now.iter().flat_map(|step| step.stock.iter().copied()).collect();
     if let Some(step) = steps_now.first() {
         inventory_cache::upsert_newer(db, &stock, step.at).await?;

@@ -106,7 +106,10 @@ impl State {
     pub(super) fn moved(&mut self, order: Order, shortfalls: Vec<Shortfall>, over: bool) {
         let id = order.id;
         if over {
-            counter!("bookstore_orders_total", "outcome" => order.status.as_str()).increment(1);
+            // A return is no other order.
+            if order.items.iter().all(|item| item.returned == 0) {
+                counter!("bookstore_orders_total", "outcome" => order.status.as_str()).increment(1);
+            }
             self.live.remove(&id);
         }
         if let (true, Some(shipment)) = (order.shipped_at.is_some(), order.shipments.last()) {
