@@ -9,6 +9,7 @@ mod harness;
 mod all_in_one;
 mod bad_input;
 mod catalogue;
+mod crash_everywhere;
 mod crash_store;
 mod crash_warehouse;
 mod defects;

@@ -6,6 +6,7 @@ pub mod load;
 pub mod openapi;
 pub mod shop;
 pub mod sql;
+pub mod story;
 
 use std::time::Duration;
 
