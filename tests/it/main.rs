@@ -15,6 +15,7 @@ mod crash_warehouse;
 mod defects;
 mod docs;
 mod expected_load;
+mod failing_steps;
 mod fulfillment;
 mod fuzz_api;
 mod hung_warehouse;

@@ -19,7 +19,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(60);
 const SIGABRT: i32 = 6;
 
 /// What becomes of an order. The first book is in alpha only, the second in beta only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tale {
     /// Alpha ships it by one call.
     Direct,
