@@ -201,6 +201,9 @@ pub struct Saga {
     /// The warehouses that the sourcing under way is not to take because nobody is there.
     #[serde(skip)]
     unreachable: Vec<WarehouseId>,
+    /// How often in a row nothing was left but one of those.
+    #[serde(skip)]
+    unreached: u32,
     /// Rows of warehouses that are not in an entry yet.
     #[serde(skip)]
     rows: Vec<(WarehouseId, StockRow)>,
@@ -250,6 +253,7 @@ impl Saga {
             effort: Effort::default(),
             sourcing: Call::Idle,
             unreachable: Vec::new(),
+            unreached: 0,
             rows: Vec::new(),
             unsettled: Vec::new(),
         }

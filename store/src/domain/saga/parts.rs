@@ -155,6 +155,10 @@ impl Run<'_> {
             return self.restocked(shipment, delivery);
         }
         let stage = self.saga.stage;
+        let got_there = !matches!(delivery, Delivery::NeverSent { .. } | Delivery::WrongIdentity { .. });
+        if got_there {
+            self.saga.unreached = 0;
+        }
         let Some(part) = self.saga.part(shipment) else { return };
         part.call = Call::Idle;
         if !part.is_pending() {
@@ -162,7 +166,7 @@ impl Run<'_> {
         }
         let (warehouse, was_sent) = (part.warehouse, part.maybe_sent);
         // Certainly there, whatever comes next; only what was never sent leaves it as it was.
-        part.maybe_sent |= !matches!(delivery, Delivery::NeverSent { .. } | Delivery::WrongIdentity { .. });
+        part.maybe_sent |= got_there;
         match delivery {
             Delivery::Shipped(receipt) => self.shipped(shipment, receipt.shipped_at, warehouse, receipt.stock),
             Delivery::Held { expires_at, stock } => {

@@ -129,6 +129,9 @@ impl Run<'_> {
     }
 
     fn await_stock(&mut self) {
+        if self.saga.sourcing == Call::Resting {
+            return self.wait(self.backoff(self.saga.unreached));
+        }
         let (lines, exclude) = (self.saga.missing(self.terms), self.refused_often());
         self.commands.push(Command::AwaitStock { lines, exclude });
         self.wait(self.policy.stock_retry);
@@ -192,6 +195,12 @@ impl Run<'_> {
                 if unreachable { "no warehouse could be reached in time" } else { "no warehouse has everything" };
             self.end(Ending::Reject { reason: reason.to_owned(), shortfalls });
         }
+        if unreachable && self.saga.stage == Stage::AwaitingStock {
+            // It has what is missing: in the line that would come at once, be out of reach again, and so on without end.
+            self.saga.unreached = self.saga.unreached.saturating_add(1);
+            self.saga.sourcing = Call::Resting;
+            self.commands.push(Command::Release);
+        }
     }
 
     fn backorder(&mut self) {
@@ -227,6 +236,7 @@ impl Run<'_> {
         let pieces = self.saga.returning.iter_mut().flat_map(|returning| &mut returning.pieces);
         pieces.for_each(|piece| rested(&mut piece.call));
         rested(&mut self.saga.paid.call);
+        rested(&mut self.saga.sourcing);
         self.saga.effort.next_at = None;
         if self.saga.stage == Stage::AwaitingStock && self.now >= self.waits_until() {
             self.saga.stage = Stage::Sourcing;
@@ -254,10 +264,15 @@ impl Run<'_> {
         let wait = if self.saga.attention.is_some() {
             self.policy.attention_retry
         } else {
-            let doublings = self.saga.effort.attempts.saturating_sub(1).min(16);
-            self.policy.first_retry.saturating_mul(1 << doublings).min(self.policy.longest_retry)
+            self.backoff(self.saga.effort.attempts)
         };
         self.wait(wait);
+    }
+
+    /// The wait after so many tries in vain.
+    fn backoff(&self, tries: u32) -> std::time::Duration {
+        let doublings = tries.saturating_sub(1).min(16);
+        self.policy.first_retry.saturating_mul(1 << doublings).min(self.policy.longest_retry)
     }
 
     /// R5: a flag, not a stop.

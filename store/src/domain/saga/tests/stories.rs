@@ -125,6 +125,24 @@ fn backorders_wait_ship_when_stock_comes_and_can_be_cancelled() {
     );
 }
 
+/// The only one that has it is there, and takes no call: what the order waits for is always there.
+#[test]
+fn what_cannot_be_reached_is_looked_for_ever_later_until_it_can() {
+    let mut run = direct();
+    run.failing = Some((Step::Ship, Failure::NeverSent, 8));
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        let before = run.now;
+        run.tell(if pauses.is_empty() { Event::Begun } else { Event::StockCame });
+        assert!(run.awaiting, "{:?}", run.names());
+        pauses.push((run.now - before).num_milliseconds());
+    }
+    assert_eq!(pauses, [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
+    run.tell(Event::StockCame);
+    run.check();
+    assert_eq!(run.order.status, OrderStatus::Shipped, "{:?}", run.names());
+}
+
 #[test]
 fn a_backorder_ends_when_its_time_is_over() {
     let mut run = Run::new(&[line(1, 2)], &[(1, line(1, 1))], BACKORDER);
