@@ -339,6 +339,19 @@ fn who_waits_holds_nothing_and_waits_for_one_thing_at_a_time() {
 }
 
 #[test]
+fn who_says_again_that_it_waits_loses_nothing_to_a_younger_one() {
+    let mut stock = sold_out();
+    waits(&mut stock, 1, 1, &[line(1, 2)]);
+    waits(&mut stock, 2, 2, &[line(1, 2)]);
+    stock.set_rows(warehouse(1), &[row(1, 2, 2)], at(3));
+    assert_eq!(served(&mut stock), [1]);
+    // It was not told, or has not heard.
+    assert!(stock.wait(order(1), at(1), split(&[line(1, 2)])));
+    assert_eq!(served(&mut stock), [1]);
+    assert_eq!((stock.available(book(1)), stock.waiting()), (0, 1));
+}
+
+#[test]
 fn who_leaves_the_line_makes_room_for_those_behind() {
     let mut stock = two_warehouses();
     waits(&mut stock, 1, 1, &[line(1, 90), line(2, 1)]);

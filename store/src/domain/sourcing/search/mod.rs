@@ -14,7 +14,7 @@ mod cover;
 use cover::Cover;
 
 /// Steps that one search may take. A step is a set looked at, of which lines have to be counted several: some 20 ns.
-const BUDGET: u32 = 16_000;
+const BUDGET: u32 = 12_000;
 /// Lines that are counted in one step.
 const LINES_A_STEP: usize = 12;
 
