@@ -73,7 +73,8 @@ async fn a_hundred_buyers_of_one_copy_across_two_warehouses() {
     shop.stock(&either, 1, 1).await;
     let both = json!({ "items": [here.line(1), there.line(1)] });
     let one = json!({ "items": [either.line(1)] });
-    let post = |n: usize| (shop.alice(), "/orders".to_owned(), if n % 2 == 0 { both.clone() } else { one.clone() });
+    let post =
+        |n: usize| (shop.alice(), "/orders".to_owned(), if n.is_multiple_of(2) { both.clone() } else { one.clone() });
     let answers = at_once((0..200).map(post).collect()).await;
     let of = |rest: usize| answers.iter().enumerate().filter(move |(n, _)| n % 2 == rest).map(|(_, answer)| answer);
     let taken = |rest: usize| of(rest).filter(|answer| matches!(answer.code(), 201 | 202)).count();
@@ -141,8 +142,8 @@ async fn one_orders_undo_races_anothers_payment() {
     let undone = json!({ "items": [shared.line(2), lost.line(1)] });
     let paid = json!({ "items": [shared.line(1)], "payment": { "method": "test_ambiguous" } });
     let post = |n: usize| {
-        let who = if n % 2 == 0 { shop.alice() } else { shop.bob() };
-        (who, "/orders".to_owned(), if n % 2 == 0 { undone.clone() } else { paid.clone() })
+        let who = if n.is_multiple_of(2) { shop.alice() } else { shop.bob() };
+        (who, "/orders".to_owned(), if n.is_multiple_of(2) { undone.clone() } else { paid.clone() })
     };
     let answers = at_once((0..120).map(post).collect()).await;
     let orders: Vec<Uuid> = shop

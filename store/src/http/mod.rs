@@ -58,6 +58,21 @@ pub fn table() -> Vec<Route<App>> {
             .refuses(429, "Too many wrong passwords: come back after `Retry-After`"),
         password_route(CUSTOMER),
         audit_route(ADMIN),
+        Route::get("/inventory/books/:id", Access::Anyone, inventory::of_book)
+            .summary("Where a book is in stock")
+            .answers_list::<BookAvailability>(200, "By warehouse"),
+        Route::post("/inventory/reconcile", ADMIN, inventory::reconcile)
+            .summary("Pull every warehouse's inventory now")
+            .answers::<ReconcileReport>(200, "What came of it, by warehouse"),
+    ]);
+    table.extend(of_orders());
+    table.extend(of_warehouses());
+    table.extend(of_sagas());
+    openapi::documented("Bookstore: store", "Catalogue, orders, and the warehouses behind them.", table)
+}
+
+fn of_orders() -> Vec<Route<App>> {
+    vec![
         Route::post("/orders", CUSTOMER, orders::place)
             .summary("Place an order")
             .details("Waits a little for the order's end. Whatever is accepted ends: shipped once, or with nothing shipped and nothing charged.")
@@ -95,16 +110,7 @@ pub fn table() -> Vec<Route<App>> {
             .refuses(422, "`Last-Event-ID` is not one that we gave"),
         confirmation(Route::post("/orders/:id/status", Access::Bearer, orders::confirm)),
         confirmation(Route::patch("/orders/:id/status", Access::Bearer, orders::confirm)),
-        Route::get("/inventory/books/:id", Access::Anyone, inventory::of_book)
-            .summary("Where a book is in stock")
-            .answers_list::<BookAvailability>(200, "By warehouse"),
-        Route::post("/inventory/reconcile", ADMIN, inventory::reconcile)
-            .summary("Pull every warehouse's inventory now")
-            .answers::<ReconcileReport>(200, "What came of it, by warehouse"),
-    ]);
-    table.extend(of_warehouses());
-    table.extend(of_sagas());
-    openapi::documented("Bookstore: store", "Catalogue, orders, and the warehouses behind them.", table)
+    ]
 }
 
 fn of_warehouses() -> Vec<Route<App>> {

@@ -69,7 +69,7 @@ proptest! {
         let mut run = Run::new(&lines, &stock, Options { allow_split, allow_backorder });
         run.failing = failing;
         if mixed {
-            run.choose = Box::new(order_of);
+            run.choose = order_of;
         }
         for (moves, deed) in deeds {
             for _ in 0..moves {

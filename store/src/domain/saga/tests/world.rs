@@ -283,7 +283,7 @@ pub(super) struct Run {
     pub(super) before_entries: Vec<usize>,
     next_id: u128,
     /// Which of the waiting events is taken next; the first, unless a test says otherwise.
-    pub(super) choose: Box<fn(usize, usize) -> usize>,
+    pub(super) choose: fn(usize, usize) -> usize,
     turn: usize,
 }
 
@@ -314,7 +314,7 @@ impl Run {
             boundaries: 0,
             before_entries: Vec::new(),
             next_id: 1,
-            choose: Box::new(|_, _| 0),
+            choose: |_, _| 0,
             turn: 0,
         };
         let parts = run.plan(lines, &[]).unwrap_or_default();
