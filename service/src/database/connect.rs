@@ -97,6 +97,9 @@ pub(super) async fn pool(settings: &Settings, epoch: &Arc<Epoch>) -> Result<Data
             .statement_timeout(settings.statement_timeout)
             .set_application_name(settings.application_name(""))
             .test_before_acquire_if_idle_for(PING_AFTER_IDLE)
+            // A statement's plan is kept, and those of the first seconds are made for tables that are still small: at the
+            // default price of a random page, which is a spinning disk's, they would read each from end to end for long.
+            .map_sqlx_postgres_opts(|options| options.options([("random_page_cost", "1.1")]))
             .map_sqlx_postgres_before_acquire(move |_, about| {
                 let usable = !epoch.is_before(about.age);
                 Box::pin(async move { Ok(usable) })
