@@ -176,7 +176,7 @@ pub struct Tried {
     pub order_id: OrderId,
     /// The entry that it stands at. Where that is not the latest any more, nothing is written.
     pub seq: i64,
-    /// How often, when and in vain why: a [`crate::db::sagas::Effort`].
+    /// How often, when and in vain why: a [`crate::domain::saga::Effort`].
     pub effort: serde_json::Value,
 }
 

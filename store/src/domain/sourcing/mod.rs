@@ -1,7 +1,7 @@
 //! From which warehouses an order is shipped.
 //!
 //! [`plan`] finds the fewest warehouses that have everything between them, and of those the ones that the strategy prefers. It is exact,
-//! by a bounded search ([`search`]); where the bound is met first, the plan is the best found until then, and its reason says so.
+//! by a bounded search (`search`); where the bound is met first, the plan is the best found until then, and its reason says so.
 
 use std::collections::BTreeMap;
 
