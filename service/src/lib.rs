@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod clock;
+pub mod command;
 pub mod config;
 pub mod database;
 pub mod events;

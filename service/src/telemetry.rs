@@ -12,7 +12,9 @@ const DEFAULT: &str = "info,ractor=warn,sqlx=warn,sea_orm_migration=warn";
 
 /// Starts logging. Panics go there too. A second call changes nothing.
 pub fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
+    // Set to nothing is not set, as for every key of the configuration, which has found it to be well-formed.
+    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|filter| !filter.is_empty());
+    let filter = EnvFilter::new(wanted.as_deref().unwrap_or(DEFAULT));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
     let started = match format {
         LogFormat::Readable => logs.with_target(false).try_init(),

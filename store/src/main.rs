@@ -4,12 +4,17 @@ use std::process::ExitCode;
 
 use ::actors::System;
 use anyhow::Context as _;
+use service::command::{self, Command};
 use store::app::App;
 use store::config::Config;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
+    let command = command::parse("The store: catalogue, orders, and the warehouses behind them.");
     let config = Config::read()?;
+    if command == Command::Health {
+        return command::health(config.base.listen()).await.map(|()| ExitCode::SUCCESS);
+    }
     service::telemetry::init(config.base.log_format);
     let listen = config.base.listen();
     let listener = service::http::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;

@@ -4,13 +4,18 @@ use std::process::ExitCode;
 
 use actors::System;
 use anyhow::Context as _;
+use service::command::{self, Command};
 use service::telemetry;
 use warehouse::app::App;
 use warehouse::config::Config;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
+    let command = command::parse("A warehouse: its stock, and what leaves it.");
     let config = Config::load()?;
+    if command == Command::Health {
+        return command::health(config.base.listen()).await.map(|()| ExitCode::SUCCESS);
+    }
     telemetry::init(config.base.log_format);
     let (address, policy) = (config.base.listen(), config.base.http());
     let listener = service::http::bind(address).with_context(|| format!("cannot listen at {address}"))?;

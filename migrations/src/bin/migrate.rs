@@ -1,4 +1,5 @@
-//! The command line of the migrations: `migrate store|warehouse up|down|status|fresh|generate NAME`, on the database of `DATABASE_URL`.
+//! The command line of the migrations: `migrate store|warehouse up|down|status|fresh|generate NAME`, on the database of `DATABASE_URL`,
+//! or of `DB_HOST`, `DB_PORT`, `DB_USERNAME`, `DB_PASSWORD` and `DB_DATABASE`, which a service reads too.
 #![allow(clippy::print_stdout, reason = "a command line answers on standard output")]
 
 use std::path::{Path, PathBuf};
@@ -65,20 +66,54 @@ async fn main() -> anyhow::Result<()> {
         println!("wrote {}", file.display());
         return Ok(());
     }
-    let url = std::env::var("DATABASE_URL").context("set DATABASE_URL, like postgres://user:password@host/database")?;
-    let db = connect(&url).await?;
+    let db = connect(Place::of(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?).await?;
     match service {
         Service::Store => run(store::Migrator, &db, command).await,
         Service::Warehouse => run(warehouse::Migrator, &db, command).await,
     }
 }
 
-async fn connect(url: &str) -> anyhow::Result<DatabaseConnection> {
+/// Where the database is.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    Url(String),
+    Parts { host: String, port: u16, username: String, password: String, database: String },
+}
+
+impl Place {
+    fn of(variable: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+        if let Some(url) = variable("DATABASE_URL") {
+            return Ok(Self::Url(url));
+        }
+        let host = variable("DB_HOST").context(
+            "set DATABASE_URL, like postgres://user:password@host/database, or DB_HOST, DB_USERNAME, DB_PASSWORD and DB_DATABASE",
+        )?;
+        Ok(Self::Parts {
+            host,
+            port: variable("DB_PORT").map_or(Ok(5432), |port| port.parse()).context("DB_PORT is no port")?,
+            username: variable("DB_USERNAME").unwrap_or_default(),
+            password: variable("DB_PASSWORD").unwrap_or_default(),
+            database: variable("DB_DATABASE").context("set DB_DATABASE beside DB_HOST")?,
+        })
+    }
+}
+
+async fn connect(place: Place) -> anyhow::Result<DatabaseConnection> {
+    let mut options = match place {
+        Place::Url(url) => ConnectOptions::new(url),
+        // Not put into a URL, where half of all good passwords would have to be escaped.
+        Place::Parts { host, port, username, password, database } => {
+            let mut options = ConnectOptions::new("postgres://");
+            options.map_sqlx_postgres_opts(move |postgres| {
+                postgres.host(&host).port(port).username(&username).password(&password).database(&database)
+            });
+            options
+        }
+    };
     // One connection: `fresh` switches SQLite's foreign keys off, which holds for one connection only.
-    let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
     options.map_sqlx_sqlite_opts(|sqlite| sqlite.create_if_missing(true));
-    Database::connect(options).await.context("cannot connect to DATABASE_URL")
+    Database::connect(options).await.context("cannot connect to the database")
 }
 
 async fn run<M: MigratorTrait>(_: M, db: &DatabaseConnection, command: Command) -> anyhow::Result<()> {
@@ -157,6 +192,8 @@ fn capitalized(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sea_orm_migration::sea_orm::ConnectionTrait as _;
+
     use super::*;
 
     #[test]
@@ -176,6 +213,59 @@ mod tests {
         assert!(position("mod m20261122_000004_sagas;") < position("mod m20270101_000005_add_audit_log;"));
         assert!(position("Box::new(m20270101_000005_add_audit_log") < position("Box::new(m20270102_000006_more"));
         assert!(position("Box::new(m20270102_000006_more") < position("// `migrate store generate`"));
+    }
+
+    #[test]
+    fn the_database_is_found_by_its_url_or_by_its_parts() {
+        let place = |pairs: &[(&str, &str)]| {
+            let find = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            Place::of(&find)
+        };
+        let parts = [("DB_HOST", "db"), ("DB_USERNAME", "u"), ("DB_PASSWORD", "p@:/"), ("DB_DATABASE", "d")];
+        let expected = Place::Parts {
+            host: "db".to_owned(),
+            port: 5432,
+            username: "u".to_owned(),
+            password: "p@:/".to_owned(),
+            database: "d".to_owned(),
+        };
+        assert_eq!(place(&parts).unwrap(), expected);
+        let with_url = [&parts[..], &[("DATABASE_URL", "postgres://h/x")]].concat();
+        assert_eq!(place(&with_url).unwrap(), Place::Url("postgres://h/x".to_owned()));
+        assert!(place(&[]).unwrap_err().to_string().contains("DATABASE_URL"));
+        assert!(place(&parts[..1]).unwrap_err().to_string().contains("DB_DATABASE"));
+        assert!(place(&[&parts[..], &[("DB_PORT", "70000")]].concat()).unwrap_err().to_string().contains("DB_PORT"));
+    }
+
+    #[tokio::test]
+    async fn a_password_need_not_be_fit_for_a_url() {
+        let database = kit::Database::create("migrate").await.unwrap();
+        let role = format!("migrate_{}", std::process::id());
+        let admin = connect(Place::Url(database.url())).await.unwrap();
+        let name = database.url().rsplit('/').next().unwrap().to_owned();
+        let statements = [
+            format!("CREATE ROLE {role} LOGIN PASSWORD 'p@ss:w/rd?#%'"),
+            format!("GRANT ALL ON DATABASE {name} TO {role}"),
+            format!("GRANT ALL ON SCHEMA public TO {role}"),
+        ];
+        for statement in statements {
+            admin.execute_unprepared(&statement).await.unwrap();
+        }
+        let address = database.url().rsplit('@').next().unwrap().to_owned();
+        let (host, port) = address.split('/').next().unwrap().rsplit_once(':').unwrap();
+        let variables = [
+            ("DB_HOST", host),
+            ("DB_PORT", port),
+            ("DB_USERNAME", role.as_str()),
+            ("DB_PASSWORD", "p@ss:w/rd?#%"),
+            ("DB_DATABASE", name.as_str()),
+        ];
+        let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let db = connect(Place::of(&find).unwrap()).await.unwrap();
+        run(store::Migrator, &db, Command::Up).await.unwrap();
+        db.close().await.unwrap();
+        admin.execute_unprepared(&format!("DROP OWNED BY {role}")).await.unwrap();
+        admin.execute_unprepared(&format!("DROP ROLE {role}")).await.unwrap();
     }
 
     #[test]
