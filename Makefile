@@ -5,20 +5,70 @@ TOOLS := $(CURDIR)/target/tools
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 export PATH := $(TOOLS)/bin:$(TOOLS)/nextest/bin:$(PATH)
 
-.PHONY: help run test test-long fuzz-api check bench bench-sourcing
+.PHONY: help run up up-local down logs psql-store psql-alpha psql-beta certificate test test-databases test-long fuzz-api image check bench bench-sourcing
 
 help: ## What there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
 
 run: ## The bookstore with two warehouses on http://127.0.0.1:8080, data in ./data
 	@.ci/need rust cc
 	cargo run --release
 
+# Secrets of its own, and the demo: what is in it is never printed.
+.env:
+	@.ci/need openssl
+	@umask 077 && { for name in SERVICE_SECRET STORE_DB_PASSWORD WAREHOUSE_ALPHA_DB_PASSWORD WAREHOUSE_BETA_DB_PASSWORD; do \
+		echo "$$name=$$(openssl rand -hex 32)" || exit; done; echo SEED_DEMO=true; } >$@.new && mv $@.new $@
+	@echo 'Made .env with secrets of its own, for the demo. Without demo accounts: SEED_DEMO=false, ADMIN_EMAIL and ADMIN_PASSWORD (.env.example).'
+
+up: .env ## The bookstore behind Traefik in containers: http://api.localhost, dashboard on http://localhost:8080
+	@.ci/need docker
+	docker compose up --build --detach --wait
+	@sed "s|http://api.localhost|$$(sed -n 's/^PUBLIC_URL=//p' .env | grep . || echo http://api.localhost)|" traefik/welcome.txt
+
+up-local: ## The same without Docker: http://api.localhost:8000, data in ./data/local; TLS=1 for HTTPS on 8443
+	@.ci/need rust cc postgres traefik openssl curl
+	cargo build --release --workspace --bins
+	@traefik/up-local
+
+down: ## Stops the containers; their data stays (with ARGS=--volumes it goes)
+	docker compose down $(ARGS)
+
+logs: ## What the containers log, as it comes (of one: ARGS=store-api)
+	docker compose logs --follow --tail 100 $(ARGS)
+
+psql-store: ## SQL in the store's database
+	docker compose exec store-db psql -U storeuser -d store_db
+
+psql-alpha: ## SQL in warehouse alpha's database
+	docker compose exec warehouse-alpha-db psql -U warehouseuser -d warehouse_alpha_db
+
+psql-beta: ## SQL in warehouse beta's database
+	docker compose exec warehouse-beta-db psql -U warehouseuser -d warehouse_beta_db
+
+certificate: ## A local certificate for HTTPS, for HOSTS (api.localhost)
+	@.ci/need openssl
+	@traefik/certificate $(HOSTS)
+
 # The services that end-to-end tests start are built first, with the tests, so that everything is compiled once. One PostgreSQL serves all.
 test: ## Every test, on SQLite and on a private PostgreSQL
-	@.ci/need rust cc nextest postgres schemathesis chromium
+	@.ci/need rust cc nextest postgres postgres_18 schemathesis chromium traefik check_jsonschema bwrap openssl curl
 	cargo build --workspace --bins --tests --features failpoints
+	PROFILE=dev .ci/image
 	$(BUILT)/debug/with-postgres bash -ec 'cargo nextest run --workspace --features failpoints; cargo test --doc --workspace --features failpoints'
+	@$(MAKE) --no-print-directory test-databases EXCEPT="$$(.ci/need postgres_bin)"
+
+# What is said to a database, on each PostgreSQL that can be had from a registry: Debian's, and the newest.
+test-databases: ## The tests of SQL alone, on every PostgreSQL there is (15 and 18)
+	@.ci/need rust cc nextest postgres postgres_18
+	cargo build --workspace --bins --tests --features failpoints
+	@set -e; .ci/need postgres_bins | grep -vxF "$(EXCEPT)" | while read -r bin; do echo "On $$("$$bin/postgres" --version)"; \
+		PG_BIN="$$bin" $(BUILT)/debug/with-postgres cargo nextest run --workspace --features failpoints \
+			-E 'package(migrations) or (binary(it) and package(/^(service|warehouse)$$/)) or test(/(^|::)(db|database)::/)'; done
+
+image: ## The steps of the Dockerfile without Docker, into target/image
+	@.ci/need rust cc
+	.ci/image
 
 fuzz-api: ## Both services against a fuzzer that reads their OpenAPI: 200 examples an operation, as everybody
 	@.ci/need rust cc nextest postgres schemathesis
@@ -30,8 +80,11 @@ test-long: ## The same with every case of the long matrices
 	@LONG=1 NEXTEST_PROFILE=long $(MAKE) --no-print-directory test
 
 check: ## Format, lints, documentation, licences and known vulnerabilities
-	@.ci/need rust rust_components cc deny
+	@.ci/need rust rust_components cc deny shellcheck check_jsonschema
 	cargo fmt --all --check
+	shellcheck --external-sources .ci/need .ci/run traefik/certificate traefik/proxy-local traefik/up-local
+	$(TOOLS)/check-jsonschema/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yml traefik/compose.tls.yml
+	$(TOOLS)/check-jsonschema/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
 	cargo clippy --workspace --all-targets --features failpoints -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
 	cargo deny check bans licenses sources

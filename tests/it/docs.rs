@@ -29,7 +29,10 @@ pub async fn read(url: &str) -> String {
         let mut command = Command::new(browser);
         command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]);
         // Every other host is unreachable.
-        command.args(["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--virtual-time-budget=20000"]);
+        command.args([
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE *.localhost",
+            "--virtual-time-budget=20000",
+        ]);
         command.arg(format!("--user-data-dir={}", profile.path().display())).args(["--dump-dom", url]);
         match command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).output().await {
             Ok(output) => return String::from_utf8(output.stdout).unwrap(),

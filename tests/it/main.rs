@@ -13,6 +13,7 @@ mod crash_everywhere;
 mod crash_store;
 mod crash_warehouse;
 mod defects;
+mod deployment;
 mod docs;
 mod expected_load;
 mod failing_steps;

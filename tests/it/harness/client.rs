@@ -1,5 +1,6 @@
 //! A client of a service over HTTP, as somebody.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -30,7 +31,16 @@ pub struct Client {
 
 impl Client {
     pub fn new(base: &str) -> Self {
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        Self::with(base, reqwest::Client::builder())
+    }
+
+    /// The same where `host`, of which the name service may know nothing, is at `address`.
+    pub fn through(base: &str, host: &str, address: SocketAddr) -> Self {
+        Self::with(base, reqwest::Client::builder().resolve(host, address))
+    }
+
+    fn with(base: &str, http: reqwest::ClientBuilder) -> Self {
+        let http = http.no_proxy().redirect(reqwest::redirect::Policy::none());
         let http = http.timeout(Duration::from_secs(40)).build().unwrap();
         Self { http, base: base.to_owned(), who: Who::Anyone, headers: HeaderMap::new() }
     }
