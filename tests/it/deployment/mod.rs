@@ -1,5 +1,7 @@
 //! The deployment: the real Traefik before the services, what compose.yml says, the steps of the image, and the way without Docker.
 
+mod compose;
+mod docker;
 mod examples;
 mod limits;
 mod restarts;

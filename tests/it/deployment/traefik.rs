@@ -9,7 +9,8 @@ use kit::{Port, Process};
 use reqwest::redirect::Policy;
 use tempfile::TempDir;
 
-use super::repository;
+use super::docker::Docker;
+use super::{read, repository};
 use crate::harness::*;
 
 /// The host of the routes.
@@ -57,11 +58,42 @@ impl Traefik {
         Self { process, web, https, dashboard, _folder: folder }
     }
 
+    /// As compose.yml starts it: traefik.yml, with ports of the test's, this Docker and a level of logs.
+    pub async fn as_in_compose(docker: &Docker, level: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [web, https, dashboard] = [(); 3].map(|()| Port::reserve().unwrap());
+        let file = |name: &str| folder.path().join(name);
+        std::fs::create_dir(file("dynamic")).unwrap();
+        for name in ["common.yml", "tls.yml"] {
+            std::fs::copy(repository("traefik/dynamic").join(name), file("dynamic").join(name)).unwrap();
+        }
+        let mut text = read("traefik/traefik.yml");
+        for (from, to) in [
+            ("\":80\"", format!("{}", web.address())),
+            ("\":443\"", format!("{}", https.address())),
+            ("\":8080\"", format!("{}", dashboard.address())),
+            ("/etc/traefik/dynamic", file("dynamic").display().to_string()),
+            ("  docker:", format!("  docker:\n    endpoint: tcp://{}", docker.address)),
+            ("level: INFO", format!("level: {level}")),
+        ] {
+            assert_eq!(text.matches(from).count(), 1, "{from}");
+            text = text.replace(from, &to);
+        }
+        std::fs::write(file("traefik.yml"), text).unwrap();
+        let program = super::target().join("tools/traefik/bin/traefik");
+        let spec = Spec::new("traefik", program, folder.path());
+        let mut process = spec.arg(format!("--configFile={}", file("traefik.yml").display())).spawn().unwrap();
+        process.answers(&format!("http://{}/ping", dashboard.address()), SOON).await.unwrap();
+        Self { process, web, https, dashboard, _folder: folder }
+    }
+
     /// Waits until so many routers have been taken from a provider, `home` apart: `/ping` answers before they are there.
     pub async fn has_routes(&self, provider: &str, count: usize) {
         kit::until(&format!("{count} routes"), SOON, async || {
             let routers = self.raw().await["routers"].clone();
-            let of_provider = |name: &&String| name.ends_with(&format!("@{provider}")) && !name.contains("home");
+            let of_provider = |name: &&String| {
+                name.ends_with(&format!("@{provider}")) && !name.contains("home") && !name.starts_with("websecure-")
+            };
             let found = routers.as_object().unwrap().keys().filter(of_provider).count();
             if found == count { Ok(()) } else { Err(format!("{routers:#}")) }
         })
@@ -70,7 +102,18 @@ impl Traefik {
 
     /// All that it has understood: `/api/rawdata`.
     pub async fn raw(&self) -> Value {
-        let url = format!("http://{}/api/rawdata", self.dashboard.address());
+        self.api("rawdata").await
+    }
+
+    /// What it says of an entry point, but where that is.
+    pub async fn entry_point(&self, name: &str) -> Value {
+        let mut entry_point = self.api(&format!("entrypoints/{name}")).await;
+        entry_point.as_object_mut().unwrap().remove("address");
+        entry_point
+    }
+
+    async fn api(&self, what: &str) -> Value {
+        let url = format!("http://{}/api/{what}", self.dashboard.address());
         let answer = reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap();
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
