@@ -24,7 +24,7 @@ run: ## The bookstore with two warehouses on http://127.0.0.1:8080, data in ./da
 up: .env ## The bookstore behind Traefik in containers: http://api.localhost, dashboard on http://localhost:8080
 	@.ci/need docker
 	docker compose up --build --detach --wait
-	@sed "s|http://api.localhost|$$(sed -n 's/^PUBLIC_URL=//p' .env | grep . || echo http://api.localhost)|" traefik/welcome.txt
+	@of() { sed -n "s/^$$1=//p" .env | tail -n 1; }; traefik/welcome "$$(of PUBLIC_URL)" "$$(of DASHBOARD_PORT)" "$$(of SEED_DEMO)"
 
 up-local: ## The same without Docker: http://api.localhost:8000, data in ./data/local; TLS=1 for HTTPS on 8443
 	@.ci/need rust cc postgres traefik openssl curl
@@ -82,7 +82,7 @@ test-long: ## The same with every case of the long matrices
 check: ## Format, lints, documentation, licences and known vulnerabilities
 	@.ci/need rust rust_components cc deny shellcheck check_jsonschema
 	cargo fmt --all --check
-	shellcheck --external-sources .ci/need .ci/run traefik/certificate traefik/proxy-local traefik/up-local
+	shellcheck --external-sources .ci/need .ci/run traefik/certificate traefik/proxy-local traefik/up-local traefik/welcome
 	$(TOOLS)/check-jsonschema/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yml traefik/compose.tls.yml
 	$(TOOLS)/check-jsonschema/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
 	cargo clippy --workspace --all-targets --features failpoints -- -D warnings

@@ -28,9 +28,9 @@ struct Arguments {
     command: Option<Command>,
 }
 
-/// Reads the arguments of the process, and ends it where they are wrong or ask for help. `about` is a line on the service.
-pub fn parse(about: &'static str) -> Command {
-    let matches = Arguments::command().about(about).get_matches();
+/// Reads the arguments of the process, and ends it where they are wrong or ask for help. `about` is a line on the service `name`.
+pub fn parse(name: &'static str, about: &'static str) -> Command {
+    let matches = Arguments::command().name(name).about(about).get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     arguments.command.unwrap_or(Command::Serve)
 }

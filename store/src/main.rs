@@ -10,7 +10,7 @@ use store::config::Config;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let command = command::parse("The store: catalogue, orders, and the warehouses behind them.");
+    let command = command::parse("store", "The store: catalogue, orders, and the warehouses behind them.");
     let config = Config::read()?;
     if command == Command::Health {
         return command::health(config.base.listen()).await.map(|()| ExitCode::SUCCESS);

@@ -11,7 +11,7 @@ use warehouse::config::Config;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let command = command::parse("A warehouse: its stock, and what leaves it.");
+    let command = command::parse("warehouse", "A warehouse: its stock, and what leaves it.");
     let config = Config::load()?;
     if command == Command::Health {
         return command::health(config.base.listen()).await.map(|()| ExitCode::SUCCESS);

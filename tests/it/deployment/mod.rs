@@ -3,12 +3,14 @@
 mod compose;
 mod docker;
 mod examples;
+mod image;
 mod limits;
 mod restarts;
 mod retries;
 mod routes;
 mod tls;
 mod traefik;
+mod up_local;
 
 use std::path::{Path, PathBuf};
 
