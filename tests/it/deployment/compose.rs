@@ -356,9 +356,9 @@ async fn a_third_warehouse_is_one_block() {
     traefik.has_routes("docker", 4).await;
     let gamma = &traefik.raw().await["services"]["warehouse-gamma@docker"]["loadBalancer"]["servers"];
     assert_eq!(gamma, &json!([{ "url": "http://warehouse-gamma:3000" }]));
-    for name in ["warehouse-gamma-db"] {
-        assert!(compose["networks"].as_object().unwrap().contains_key(name));
-        assert!(compose["volumes"].as_object().unwrap().contains_key(name));
-        assert_eq!(compose["services"]["warehouse-gamma"]["depends_on"][name]["condition"], "service_healthy");
+    let database = "warehouse-gamma-db";
+    for kind in ["networks", "volumes"] {
+        assert!(compose[kind].as_object().unwrap().contains_key(database), "{kind}");
     }
+    assert_eq!(compose["services"]["warehouse-gamma"]["depends_on"][database]["condition"], "service_healthy");
 }
