@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOLS := $(CURDIR)/target/tools
 BUILT := $(or $(CARGO_TARGET_DIR),target)
-export PATH := $(TOOLS)/bin:$(TOOLS)/nextest/bin:$(PATH)
+export PATH := $(TOOLS)/bin:$(TOOLS)/nextest/bin:$(TOOLS)/deny/bin:$(PATH)
 
 .PHONY: help run up up-local down logs psql-store psql-alpha psql-beta certificate test test-databases test-long fuzz-api image check bench bench-sourcing
 
