@@ -20,7 +20,7 @@ RUN cargo build --locked --profile $PROFILE --bins --package store --package war
 # Cargo calls the folder of the profile dev another name.
 RUN mkdir out && cp target/*/store target/*/warehouse target/*/migrate out/
 
-# A C library, certificates, and a user who is not root: no shell, and nothing that a service could write to.
+# A C library, certificates, and a user who is not root: no shell, and nothing that a service needs to write to.
 FROM gcr.io/distroless/cc-debian12:nonroot AS runtime
 COPY --from=build /build/out/migrate /usr/local/bin/migrate
 WORKDIR /

@@ -98,3 +98,23 @@ async fn a_warehouse_that_was_killed_hurts_no_other_route() {
     shop.in_step().await;
     shop.invariants_hold(&told).await;
 }
+
+/// A warehouse that hangs: who calls it is told so in the end, and it holds up nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warehouse_that_hangs_is_given_up_and_hurts_no_other_route() {
+    let mut shop = Shop::open().await;
+    let traefik = Traefik::before_as(&shop, &[("RESPONSE_TIMEOUT", "2s")]).await;
+    shop.alpha.service.process().pause().unwrap();
+    let began = Instant::now();
+    let http = traefik.http();
+    let (alpha, beta, store) = tokio::join!(
+        http.get(traefik.url("/warehouses/alpha/info")).send(),
+        traefik.get("/warehouses/beta/info"),
+        traefik.get("/store/health"),
+    );
+    assert_eq!((alpha.unwrap().status().as_u16(), beta.0, store.0), (504, 200, 200));
+    assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
+    shop.alpha.service.process().resume().unwrap();
+    shop.in_step().await;
+    shop.invariants_hold(&[]).await;
+}

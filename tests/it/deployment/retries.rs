@@ -56,7 +56,7 @@ async fn an_order_whose_answer_was_lost_is_not_placed_again() {
     }
 }
 
-/// A request whose head was written is given up as soon as the connection breaks, whatever its method.
+/// A request whose head was written is given up as soon as the connection breaks.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_have_arrived_is_not_sent_again() {
     let shop = Shop::open().await;

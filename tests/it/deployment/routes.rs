@@ -37,9 +37,11 @@ async fn each_service_is_under_its_prefix_and_nothing_else_is_anywhere() {
     assert_eq!(other.status(), 404, "another host");
     assert_eq!(traefik.get("/store/books/..%2f..%2factors").await.0, 400, "a slash that hides");
 
-    let home = traefik.http().get(traefik.url("/")).send().await.unwrap();
-    assert_eq!(home.status(), 302);
-    assert_eq!(home.headers()[LOCATION], traefik.url("/store/docs"));
+    for home in ["/", "/?from=somewhere"] {
+        let home = traefik.http().get(traefik.url(home)).send().await.unwrap();
+        assert_eq!(home.status(), 302);
+        assert_eq!(home.headers()[LOCATION], traefik.url("/store/docs"));
+    }
     let page = docs::read(&traefik.url("/store/docs")).await;
     assert!(page.contains(">Place an order<"), "{}", &page[..page.len().min(4_000)]);
 }

@@ -64,8 +64,8 @@ impl Traefik {
         let [web, https, dashboard] = [(); 3].map(|()| Port::reserve().unwrap());
         let file = |name: &str| folder.path().join(name);
         std::fs::create_dir(file("dynamic")).unwrap();
-        for name in ["common.yml", "tls.yml"] {
-            std::fs::copy(repository("traefik/dynamic").join(name), file("dynamic").join(name)).unwrap();
+        for name in ["middlewares.yml", "tls.yml"] {
+            std::fs::copy(repository("traefik/dynamic/common").join(name), file("dynamic").join(name)).unwrap();
         }
         let mut text = read("traefik/traefik.yml");
         for (from, to) in [

@@ -1,10 +1,15 @@
 //! `make up-local`: everything in processes, behind Traefik, by one script; what is killed comes back, and nothing outlives it.
 
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use kit::process::{Spec, built};
 use kit::{Port, Process};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
 
 use super::repository;
 use super::traefik::HOST;
@@ -24,49 +29,62 @@ const PORTS: [&str; 9] = [
 /// The last of its first lines.
 const OPEN: &str = "Ctrl-C stops it";
 
-struct Local {
-    process: Process,
+/// A place for it: a folder, and ports.
+struct Place {
     ports: Vec<Port>,
-    data: tempfile::TempDir,
+    data: TempDir,
 }
 
-impl Local {
-    async fn up() -> Self {
-        use std::os::unix::fs::PermissionsExt;
-        // Whoever PostgreSQL runs as must get to its folder.
-        let data = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o755)).tempdir().unwrap();
-        let ports: Vec<Port> = PORTS.iter().map(|_| Port::reserve().unwrap()).collect();
+impl Place {
+    fn new() -> Self {
+        let ports = PORTS.iter().map(|_| Port::reserve().unwrap()).collect();
+        // Whoever PostgreSQL runs as must get there.
+        let everybody = std::fs::Permissions::from_mode(0o755);
+        Self { ports, data: tempfile::Builder::new().permissions(everybody).tempdir().unwrap() }
+    }
+
+    fn environment(&self) -> Vec<(&'static str, String)> {
         let programs = built("store", env!("CARGO_BIN_EXE_bookstore"), "make test").unwrap();
-        let mut spec = Spec::new("up-local", repository("traefik/up-local"), data.path())
-            .env("LOCAL_DATA", data.path().join("local").display())
-            .env("PROGRAMS", programs.parent().unwrap().display())
-            .env("CARGO_TARGET_DIR", super::target().display());
-        for (name, port) in PORTS.iter().zip(&ports) {
-            spec = spec.env(*name, port.number());
-        }
-        let mut local = Self { process: spec.spawn().unwrap(), ports, data };
-        local.process.printed(OPEN, SOON * 2).await.unwrap();
-        local
+        let folders = [
+            ("LOCAL_DATA", self.local().display().to_string()),
+            ("PROGRAMS", programs.parent().unwrap().display().to_string()),
+            ("CARGO_TARGET_DIR", super::target().display().to_string()),
+        ];
+        let ports = PORTS.iter().zip(&self.ports).map(|(name, port)| (*name, port.number().to_string()));
+        folders.into_iter().chain(ports).collect()
+    }
+
+    fn local(&self) -> PathBuf {
+        self.data.path().join("local")
+    }
+
+    /// Starts it, and waits until it is open.
+    async fn up(&self) -> Process {
+        let spec = Spec::new("up-local", repository("traefik/up-local"), self.data.path());
+        let spec = self.environment().into_iter().fold(spec, |spec, (name, value)| spec.env(name, value));
+        let mut process = spec.spawn().unwrap();
+        process.printed(OPEN, SOON * 2).await.unwrap();
+        process
     }
 
     fn client(&self, prefix: &str) -> Client {
         Client::through(&format!("http://{HOST}:{}{prefix}", self.ports[0].number()), HOST, self.ports[0].address())
     }
 
-    /// The processes that have its folder or one of its programs' names and ports in their command line or environment.
+    /// The processes that have its folder, or its store's port, in their command line or environment.
     fn processes(&self) -> Vec<(u32, PathBuf)> {
-        let ours = self.data.path().display().to_string();
-        let entries =
-            std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let marks = [self.data.path().display().to_string(), format!("PORT={}", self.ports[3].number())];
         let belongs = |id: &u32| {
-            let read = |file: &str| {
-                String::from_utf8_lossy(&std::fs::read(format!("/proc/{id}/{file}")).unwrap_or_default()).into_owned()
-            };
-            let ports = format!("PORT={}", self.ports[3].number());
-            read("cmdline").contains(&ours) || read("environ").contains(&ours) || read("environ").contains(&ports)
+            ["cmdline", "environ"].iter().any(|file| {
+                let text = std::fs::read(format!("/proc/{id}/{file}")).unwrap_or_default();
+                let text = String::from_utf8_lossy(&text);
+                marks.iter().any(|mark| text.contains(mark))
+            })
         };
+        let entries = std::fs::read_dir("/proc").unwrap();
+        let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         let program = |id: u32| Some((id, std::fs::read_link(format!("/proc/{id}/exe")).ok()?));
-        entries.filter(|id| *id != std::process::id()).filter(belongs).filter_map(program).collect()
+        ids.filter(|id| *id != std::process::id()).filter(belongs).filter_map(program).collect()
     }
 
     fn running(&self, program: &str) -> Vec<u32> {
@@ -81,70 +99,103 @@ impl Local {
         })
         .await;
     }
-}
 
-fn read_secrets(local: &Path) -> String {
-    use std::os::unix::fs::PermissionsExt;
-    let file = local.join("local/secrets");
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o077, 0, "others can read the secrets");
-    std::fs::read_to_string(file).unwrap()
+    fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.local().join("logs").join(name)).unwrap_or_default()
+    }
+
+    fn secrets(&self) -> String {
+        let file = self.local().join("secrets");
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "others can read the secrets");
+        std::fs::read_to_string(file).unwrap()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_comes_up_heals_stops_and_comes_up_again_with_its_data() {
-    let mut local = Local::up().await;
-    let greeting = local.process.log();
-    for text in ["alice@customer.com", "/store/docs", "http://localhost:", "curl -su"] {
+    let place = Place::new();
+    let mut local = place.up().await;
+    let greeting = local.log();
+    for text in ["alice@customer.com", "/store/docs", "http://localhost:", "curl -sSu"] {
         assert!(greeting.contains(text), "{greeting}");
     }
-    let secrets = read_secrets(local.data.path());
+    let secrets = place.secrets();
     let secret = secrets.lines().next().unwrap().split('=').nth(1).unwrap();
     assert!(secret.len() == 64 && !greeting.contains(secret));
 
     // The order that it tells people to place.
     let body = greeting.lines().find_map(|line| line.trim().strip_prefix("-d '")?.strip_suffix('\'')).unwrap();
-    let alice = local.client("/store").who_is("alice@customer.com", "alice123");
+    let alice = place.client("/store").who_is("alice@customer.com", "alice123");
     let order = alice.post("/orders", serde_json::from_str(body).unwrap()).await.expect(201);
     assert_eq!(order["status"], "SHIPPED");
 
     // A store that dies is started again, and Traefik bridges the time until then.
-    let store = *local.running("store").first().expect("the store runs");
-    rustix::process::kill_process(rustix::process::Pid::from_raw(store as i32).unwrap(), rustix::process::Signal::KILL)
-        .unwrap();
+    let store = *place.running("store").first().expect("the store runs");
+    kill_process(Pid::from_raw(store as i32).unwrap(), Signal::KILL).unwrap();
+    local.printed("store has ended, and is started again", SOON).await.unwrap();
     let path = format!("/orders/{}", order["id"].as_str().unwrap());
-    local.process.printed("store has ended, and is started again", SOON).await.unwrap();
     assert_eq!(alice.get(&path).await.expect(200)["status"], "SHIPPED");
-    assert!(!local.running("store").contains(&store));
+    assert!(!place.running("store").contains(&store));
 
-    local.process.interrupt().unwrap();
-    let status = local.process.ended(SOON * 2).await.unwrap();
-    assert!(status.success(), "{status}: {}", local.process.log());
-    local.nothing_is_left().await;
+    local.interrupt().unwrap();
+    let status = local.ended(SOON * 2).await.unwrap();
+    assert!(status.success(), "{status}: {}", local.log());
+    place.nothing_is_left().await;
 
-    local.process.start_again().unwrap();
+    local.start_again().unwrap();
     kit::until("it is open again", SOON * 2, async || {
-        let times = local.process.log().matches(OPEN).count();
-        if times == 2 { Ok(()) } else { Err(local.process.log()) }
+        let times = local.log().matches(OPEN).count();
+        if times == 2 { Ok(()) } else { Err(local.log()) }
     })
     .await;
     assert_eq!(alice.get(&path).await.expect(200)["id"], order["id"]);
-    assert_eq!(read_secrets(local.data.path()), secrets);
+    assert_eq!(place.secrets(), secrets);
 
     // However it ends, it takes everything with it.
-    local.process.kill().unwrap();
-    local.nothing_is_left().await;
+    local.kill().unwrap();
+    place.nothing_is_left().await;
+}
+
+/// Ctrl-C at a terminal, whatever the script is at: it ends, takes everything with it, and what it had not finished making is made the next time.
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_is_heard_at_any_time() {
+    let place = Place::new();
+    for (file, text) in [
+        ("store-db.log", "creating"),
+        ("store-db.log", "ready to accept connections"),
+        ("warehouse-alpha-db.log", "ready to accept connections"),
+        ("store.log", "the database is ready"),
+    ] {
+        let before = place.log(file).matches(text).count();
+        let mut terminal = tokio::process::Command::new("script");
+        terminal.args(["-qefc", &repository("traefik/up-local").display().to_string(), "/dev/null"]);
+        terminal.envs(place.environment()).stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true);
+        let mut terminal = terminal.spawn().unwrap();
+        kit::until(&format!("{file} says {text:?}"), SOON, async || {
+            let log = place.log(file);
+            if log.matches(text).count() > before { Ok(()) } else { Err(log) }
+        })
+        .await;
+        terminal.stdin.as_mut().unwrap().write_all(b"\x03").await.unwrap();
+        let ended = tokio::time::timeout(SOON, terminal.wait()).await;
+        ended.unwrap_or_else(|_| panic!("Ctrl-C was not heard when {file} said {text:?}")).unwrap();
+        place.nothing_is_left().await;
+    }
+    let mut local = place.up().await;
+    local.terminate().unwrap();
+    assert!(local.ended(SOON * 2).await.unwrap().success());
+    place.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_is_taken_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let programs = built("store", env!("CARGO_BIN_EXE_bookstore"), "make test").unwrap();
-    let spec = Spec::new("up-local", repository("traefik/up-local"), folder.path());
-    let spec = spec
-        .env("LOCAL_DATA", folder.path().join("local").display())
-        .env("PROGRAMS", programs.parent().unwrap().display());
-    let mut process = spec.env("WEB_PORT", taken.local_addr().unwrap().port()).spawn().unwrap();
+    let place = Place::new();
+    let taken = std::net::TcpListener::bind(place.ports[0].address()).unwrap();
+    let spec = Spec::new("up-local", repository("traefik/up-local"), place.data.path());
+    let spec = place.environment().into_iter().fold(spec, |spec, (name, value)| spec.env(name, value));
+    let mut process = spec.spawn().unwrap();
     assert_eq!(process.ended(Duration::from_secs(20)).await.unwrap().code(), Some(1));
     assert!(process.log().contains("set WEB_PORT to another"), "{}", process.log());
+    drop(taken);
 }
