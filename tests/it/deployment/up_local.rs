@@ -167,24 +167,39 @@ async fn ctrl_c_is_heard_at_any_time() {
         ("warehouse-alpha-db.log", "ready to accept connections"),
         ("store.log", "the database is ready"),
     ] {
-        let before = place.log(file).matches(text).count();
-        let mut terminal = tokio::process::Command::new("script");
-        terminal.args(["-qefc", &repository("traefik/up-local").display().to_string(), "/dev/null"]);
-        terminal.envs(place.environment()).stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true);
-        let mut terminal = terminal.spawn().unwrap();
-        kit::until(&format!("{file} says {text:?}"), SOON, async || {
-            let log = place.log(file);
-            if log.matches(text).count() > before { Ok(()) } else { Err(log) }
-        })
-        .await;
-        terminal.stdin.as_mut().unwrap().write_all(b"\x03").await.unwrap();
-        let ended = tokio::time::timeout(SOON, terminal.wait()).await;
-        ended.unwrap_or_else(|_| panic!("Ctrl-C was not heard when {file} said {text:?}")).unwrap();
-        place.nothing_is_left().await;
+        interrupt_when(&place, file, text, Duration::ZERO).await;
     }
     let mut local = place.up().await;
     local.terminate().unwrap();
     assert!(local.ended(SOON * 2).await.unwrap().success());
+    place.nothing_is_left().await;
+
+    // Between making a server and making its database, when other programs have the terminal.
+    let mut random = Random(seed());
+    for _ in 0..6 {
+        let after = Duration::from_millis(random.below(200) as u64);
+        let place = Place::new();
+        interrupt_when(&place, "store-db.log", "ready to accept connections", after).await;
+        assert!(place.log("store.log").is_empty(), "it went on, {after:?} after the first database was ready");
+    }
+}
+
+/// Starts it at a terminal, and presses Ctrl-C so long after a log says something once more.
+async fn interrupt_when(place: &Place, file: &str, text: &str, after: Duration) {
+    let before = place.log(file).matches(text).count();
+    let mut terminal = tokio::process::Command::new("script");
+    terminal.args(["-qefc", &repository("traefik/up-local").display().to_string(), "/dev/null"]);
+    terminal.envs(place.environment()).stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true);
+    let mut terminal = terminal.spawn().unwrap();
+    kit::until(&format!("{file} says {text:?}"), SOON, async || {
+        let log = place.log(file);
+        if log.matches(text).count() > before { Ok(()) } else { Err(log) }
+    })
+    .await;
+    tokio::time::sleep(after).await;
+    terminal.stdin.as_mut().unwrap().write_all(b"\x03").await.unwrap();
+    let ended = tokio::time::timeout(SOON, terminal.wait()).await;
+    ended.unwrap_or_else(|_| panic!("Ctrl-C was not heard {after:?} after {file} said {text:?}")).unwrap();
     place.nothing_is_left().await;
 }
 
