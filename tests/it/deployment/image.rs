@@ -218,6 +218,27 @@ async fn finish(mut stream: tokio::net::TcpStream) -> String {
     answer
 }
 
+/// What the build is given holds no secret, nothing that was built, and no history.
+#[test]
+fn the_build_is_given_sources_only() {
+    let patterns = read(".dockerignore");
+    for wanted in ["**/.env", "**/.env.*", ".git", "data", "target", "traefik"] {
+        assert!(patterns.lines().any(|line| line == wanted), "{wanted} is not left out");
+    }
+    let given = target().join("image/build/build");
+    let given: Vec<_> = std::fs::read_dir(&given)
+        .unwrap_or_else(|error| panic!("{}: {error}: run `PROFILE=dev .ci/image`", given.display()))
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(given.iter().any(|name| name == "Cargo.lock"), "{given:?}");
+    let too_much = [".git", ".env", ".env.example", "data", "traefik", "compose.yml", "README.md"];
+    assert!(given.iter().all(|name| !too_much.contains(&&**name)), "{given:?}");
+    assert!(
+        std::fs::symlink_metadata(target().join("image/build/build/target")).unwrap().is_symlink(),
+        "kept beside it"
+    );
+}
+
 #[test]
 fn an_image_adds_its_service_and_the_migrations_and_runs_as_nobody() {
     for image in ["store", "warehouse"] {
