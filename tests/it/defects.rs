@@ -190,18 +190,17 @@ async fn defect_08_passwords_leaked_were_cut_or_skipped_and_unknown_users_showed
     assert_eq!(anyone.who_is("most@customer.com", &over).get("/orders").await.code(), 401);
     assert_eq!(register("over@customer.com", &over).await.fields(), ["password"]);
 
-    let median = async |email: &str| {
-        let mut times = Vec::new();
-        for number in 0..9 {
-            let (email, password) = (email.replace('#', &number.to_string()), format!("wrong {number}"));
+    // In turn, and the quickest of each: whatever else the machine does only adds to it.
+    let (mut known, mut unknown) = (Duration::MAX, Duration::MAX);
+    for number in 0..9 {
+        let somebody = format!("nobody{number}@customer.com");
+        for (email, quickest) in [("most@customer.com", &mut known), (&*somebody, &mut unknown)] {
+            let wrong = json!({ "email": email, "password": format!("wrong {number}") });
             let asked = Instant::now();
-            assert_eq!(anyone.post("/auth/login", json!({ "email": email, "password": password })).await.code(), 401);
-            times.push(asked.elapsed());
+            assert_eq!(anyone.post("/auth/login", wrong).await.code(), 401);
+            *quickest = asked.elapsed().min(*quickest);
         }
-        times.sort_unstable();
-        times[4]
-    };
-    let (known, unknown) = (median("most@customer.com").await, median("nobody#@customer.com").await);
+    }
     assert!(unknown > known / 2 && known > unknown / 2, "known {known:?}, unknown {unknown:?}");
     shop.invariants_hold(&[placed.order().unwrap()]).await;
 }

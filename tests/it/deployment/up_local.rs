@@ -176,7 +176,7 @@ async fn ctrl_c_is_heard_at_any_time() {
 
     // Between making a server and making its database, when other programs have the terminal.
     let mut random = Random(seed());
-    for _ in 0..6 {
+    for _ in 0..3 {
         let after = Duration::from_millis(random.below(200) as u64);
         let place = Place::new();
         interrupt_when(&place, "store-db.log", "ready to accept connections", after).await;
