@@ -12,9 +12,10 @@ const DEFAULT: &str = "info,ractor=warn,sqlx=warn,sea_orm_migration=warn";
 
 /// Starts logging. Panics go there too. A second call changes nothing.
 pub fn init(format: LogFormat) {
-    // Set to nothing is not set, as for every key of the configuration, which has found it to be well-formed.
+    // Set to nothing is not set, as for every key of the configuration.
     let wanted = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|filter| !filter.is_empty());
-    let filter = EnvFilter::new(wanted.as_deref().unwrap_or(DEFAULT));
+    let wanted = wanted.and_then(|filter| EnvFilter::try_new(filter).ok());
+    let filter = wanted.unwrap_or_else(|| EnvFilter::new(DEFAULT));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
     let started = match format {
         LogFormat::Readable => logs.with_target(false).try_init(),

@@ -48,6 +48,7 @@ impl Container {
             ("SERVICE_SECRET", SECRET.to_owned()),
             ("SEED_DEMO", "true".to_owned()),
             ("LOG_FORMAT", "json".to_owned()),
+            ("RUST_LOG", String::new()),
             ("BCRYPT_COST", "4".to_owned()),
         ];
         let given = given.iter().map(|(name, value)| (*name, &**value)).chain(more.iter().copied());
