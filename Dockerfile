@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # Both services: `docker build --target store .` and `--target warehouse`. `.ci/image` runs the same steps without Docker, for a test.
 
 FROM rust:1.95-slim-bookworm AS chef

@@ -27,7 +27,7 @@ fn compose() -> Value {
 }
 
 /// compose.yml with its third warehouse.
-fn with_gamma() -> String {
+pub(super) fn with_gamma() -> String {
     let mut taken = false;
     let text = read("compose.yml");
     let lines = text.lines().map(|line| {

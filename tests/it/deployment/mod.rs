@@ -1,6 +1,8 @@
 //! The deployment: the real Traefik before the services, what compose.yml says, the steps of the image, and the way without Docker.
 
 mod compose;
+#[cfg(feature = "docker")]
+mod containers;
 mod docker;
 mod examples;
 mod image;

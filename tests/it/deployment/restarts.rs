@@ -2,6 +2,7 @@
 //! orders by the same Idempotency-Key; nobody fails after that, and nothing is lost or placed twice.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ const GOES_ON_WITHIN: Duration = Duration::from_secs(60);
 
 /// What the clients counted.
 #[derive(Debug, Default)]
-struct Counts {
+pub(super) struct Counts {
     orders: usize,
     looks: usize,
     /// Answered well at the first try, but only after a while.
@@ -35,7 +36,7 @@ struct Counts {
     again: BTreeMap<u16, usize>,
     /// Failed twice.
     failed: Vec<String>,
-    told: Vec<Uuid>,
+    pub(super) told: Vec<Uuid>,
     slowest: Duration,
 }
 
@@ -51,6 +52,25 @@ impl Counts {
         self.told.extend(other.told);
         self.slowest = self.slowest.max(other.slowest);
         self
+    }
+
+    /// That nobody failed twice, and that there are as many orders as were placed.
+    pub(super) fn are_well(&self, orders: i64) {
+        assert!(self.failed.is_empty(), "{:#?}", self.failed);
+        let (there, told) = (orders as usize, self.told.len());
+        assert_eq!((there, told), (self.orders, self.orders), "none is lost, none was placed twice");
+    }
+}
+
+impl Display for Counts {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { orders, looks, bridged, again, slowest, .. } = self;
+        let failed = self.failed.len();
+        write!(
+            f,
+            "{orders} orders and {looks} looks, of which {bridged} waited, {again:?} asked once more (by status), {failed} failed; \
+             the slowest took {slowest:?}"
+        )
     }
 }
 
@@ -96,7 +116,7 @@ async fn send(request: RequestBuilder) -> (u16, String, Duration) {
 }
 
 /// Customers and people who look around, until they are told to stop.
-struct Load {
+pub(super) struct Load {
     stop: watch::Sender<bool>,
     placed: Arc<AtomicU64>,
     /// How many of them wait for an answer.
@@ -107,13 +127,13 @@ struct Load {
 }
 
 impl Load {
-    fn start(traefik: &Traefik, books: &[Book]) -> Self {
+    /// On the store whose address is given.
+    pub(super) fn start(http: &reqwest::Client, store: &str, books: &[Book]) -> Self {
         let (stop, stopped) = watch::channel(false);
         let [placed, waiting, again] = [(); 3].map(|()| Arc::new(AtomicU64::new(0)));
         let mut clients = JoinSet::new();
         for number in 0..CUSTOMERS + BROWSERS {
-            let (http, orders, looks) =
-                (traefik.http(), traefik.url("/store/orders"), traefik.url("/store/books?limit=20"));
+            let (http, orders, looks) = (http.clone(), format!("{store}/orders"), format!("{store}/books?limit=20"));
             let (books, stopped) = (books.to_vec(), stopped.clone());
             let [placed, waiting, again] = [&placed, &waiting, &again].map(Arc::clone);
             clients.spawn(async move {
@@ -143,7 +163,7 @@ impl Load {
     }
 
     /// Waits for orders, and for whoever has failed once: to ask once more is to outlast one restart, not two.
-    async fn goes_on(&self) {
+    pub(super) async fn goes_on(&self) {
         let goal = self.placed.load(Ordering::Relaxed) + 30;
         kit::until("customers order again", GOES_ON_WITHIN, async || {
             let left = goal.saturating_sub(self.placed.load(Ordering::Relaxed));
@@ -168,7 +188,7 @@ impl Load {
         .await;
     }
 
-    async fn stop(self) -> Counts {
+    pub(super) async fn stop(self) -> Counts {
         self.stop.send_replace(true);
         self.clients.join_all().await.into_iter().fold(Counts::default(), Counts::add)
     }
@@ -180,7 +200,7 @@ async fn restarted(times: usize, how: &str, end: impl AsyncFn(&mut Service)) {
     let books = shop.plenty(5).await;
     let unlimited = [("RATE_LIMIT_PER_SECOND", "100000"), ("RATE_LIMIT_BURST", "100000"), ("ACCESS_LOG", "false")];
     let traefik = Traefik::before_as(&shop, &unlimited).await;
-    let load = Load::start(&traefik, &books);
+    let load = Load::start(&traefik.http(), &traefik.url("/store"), &books);
     let mut away = Vec::new();
     for _ in 0..times {
         load.goes_on().await;
@@ -193,25 +213,9 @@ async fn restarted(times: usize, how: &str, end: impl AsyncFn(&mut Service)) {
     }
     load.goes_on().await;
     let counts = load.stop().await;
-    println!(
-        "{times} restarts ({how}), each {:?} to {:?}: {} orders and {} looks, of which {} waited, {:?} asked once more (by status), \
-         {} failed; the slowest took {:?}",
-        away.iter().min().unwrap(),
-        away.iter().max().unwrap(),
-        counts.orders,
-        counts.looks,
-        counts.bridged,
-        counts.again,
-        counts.failed.len(),
-        counts.slowest,
-    );
-    assert!(counts.failed.is_empty(), "{:#?}", counts.failed);
-    let orders = shop.store.sql().await.number("SELECT count(*) FROM orders").await.unwrap();
-    assert_eq!(
-        (orders as usize, counts.told.len()),
-        (counts.orders, counts.orders),
-        "none is lost, none was placed twice"
-    );
+    let (quickest, slowest) = (away.iter().min().unwrap(), away.iter().max().unwrap());
+    println!("{times} restarts ({how}), each {quickest:?} to {slowest:?}: {counts}");
+    counts.are_well(shop.store.sql().await.number("SELECT count(*) FROM orders").await.unwrap());
     shop.invariants_hold(&counts.told).await;
 }
 

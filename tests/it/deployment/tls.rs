@@ -13,9 +13,9 @@ fn certificate(folder: &Path, hosts: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn curl(traefik: &Traefik, args: &[&str]) -> Output {
-    let here = [(HOST, traefik.https.number()), (HOST, traefik.web().port())]
-        .map(|(host, port)| format!("{host}:{port}:127.0.0.1"));
+/// Runs curl where the host of the routes is here, at these ports.
+pub(super) fn curl(http: u16, https: u16, args: &[&str]) -> Output {
+    let here = [http, https].map(|port| format!("{HOST}:{port}:127.0.0.1"));
     let resolve = here.iter().flat_map(|entry| ["--resolve", entry]);
     Command::new("curl").args(["-sS", "--noproxy", "*", "-m", "20"]).args(resolve).args(args).output().unwrap()
 }
@@ -41,34 +41,34 @@ async fn everybody_is_led_to_https_which_has_the_certificate() {
     let urls = urls.iter().map(|(name, url)| (*name, &**url));
     let traefik = Traefik::start(&urls.chain(settings).collect::<Vec<_>>()).await;
     let https = |path: &str| format!("https://{HOST}:{}{path}", traefik.https.number());
+    let curl = |args: &[&str]| curl(traefik.web().port(), traefik.https.number(), args);
 
     let trusting = ["--cacert", &authority];
     kit::until("HTTPS answers", SOON, async || {
-        let answer = curl(&traefik, &[&trusting[..], &[&https("/store/health")]].concat());
+        let answer = curl(&[&trusting[..], &[&https("/store/health")]].concat());
         if said(&answer).contains("\"store\"") { Ok(()) } else { Err(format!("{answer:?}")) }
     })
     .await;
     let order = json!({ "items": [shop.books[0].line(1)] }).to_string();
     let place = ["-u", "alice@customer.com:alice123", "-H", "content-type: application/json", "-d", &order];
-    let placed = curl(&traefik, &[&trusting[..], &place, &["-i", &https("/store/orders")]].concat());
+    let placed = curl(&[&trusting[..], &place, &["-i", &https("/store/orders")]].concat());
     let text = said(&placed);
     assert!(text.contains("201") && text.contains("SHIPPED"), "{placed:?}");
     assert!(text.to_lowercase().contains("strict-transport-security: max-age=60"), "{text}");
-    let info = curl(&traefik, &[&trusting[..], &[&https("/warehouses/beta/info")]].concat());
+    let info = curl(&[&trusting[..], &[&https("/warehouses/beta/info")]].concat());
     assert!(said(&info).contains("warehouse-beta"), "{info:?}");
 
     for (method, code) in [("GET", 301), ("POST", 308)] {
         let path = "/store/orders?limit=1";
         let sent = curl(
-            &traefik,
             &["-X", method, "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", &traefik.url(path)],
         );
         assert_eq!(said(&sent), format!("{code} {}", https(path)), "{method}");
     }
 
     // Who does not know the authority, or speaks an old TLS, gets nothing.
-    assert_eq!(curl(&traefik, &[&https("/store/health")]).status.code(), Some(60));
-    let old = curl(&traefik, &[&trusting[..], &["--tls-max", "1.1", "--tlsv1.0", &https("/store/health")]].concat());
+    assert_eq!(curl(&[&https("/store/health")]).status.code(), Some(60));
+    let old = curl(&[&trusting[..], &["--tls-max", "1.1", "--tlsv1.0", &https("/store/health")]].concat());
     assert!(!old.status.success(), "{old:?}");
 }
 

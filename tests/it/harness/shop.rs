@@ -28,6 +28,15 @@ pub struct Book {
 }
 
 impl Book {
+    /// As the store shows it.
+    pub fn of(book: &Value) -> Self {
+        Self {
+            id: serde_json::from_value(book["id"].clone()).unwrap(),
+            isbn: book["isbn"].as_str().unwrap().to_owned(),
+            price_cents: (book["price"].as_f64().unwrap() * 100.0).round() as i64,
+        }
+    }
+
     /// A line of an order.
     pub fn line(&self, quantity: u32) -> Value {
         json!({ "bookId": self.id, "quantity": quantity })
@@ -271,12 +280,7 @@ impl Shop {
     /// Reads the catalogue.
     pub async fn learn_books(&mut self) {
         let books = self.store.anyone().get("/books?limit=1000").await.expect(200);
-        let book = |book: &Value| Book {
-            id: serde_json::from_value(book["id"].clone()).unwrap(),
-            isbn: book["isbn"].as_str().unwrap().to_owned(),
-            price_cents: (book["price"].as_f64().unwrap() * 100.0).round() as i64,
-        };
-        self.books = books.as_array().unwrap().iter().map(book).collect();
+        self.books = books.as_array().unwrap().iter().map(Book::of).collect();
     }
 
     pub fn anyone(&self) -> Client {

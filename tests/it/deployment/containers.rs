@@ -1,0 +1,353 @@
+//! compose.yml on a Docker engine, with the images that `make test-docker` has built: what only Docker shows. Addresses and names of containers
+//! that stop and start, networks that keep databases apart, file systems to which nobody writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::Output;
+
+use kit::Port;
+use tempfile::TempDir;
+
+use super::compose::with_gamma;
+use super::restarts::Load;
+use super::tls::curl;
+use super::traefik::HOST;
+use super::{repository, target};
+use crate::harness::client::SECRET;
+use crate::harness::*;
+
+const SERVICES: [&str; 3] = ["store-api", "warehouse-alpha", "warehouse-beta"];
+const DEMO_BOOK: &str = "0175bdea-725b-5e58-b14d-0dd9e2a720f4";
+/// Apart from that of a bookstore that runs beside the tests, which run one at a time (`.config/nextest.toml`).
+const EDGE: &str = "EDGE_SUBNET=172.30.81.0/24\nEDGE_RANGE=172.30.81.128/25\nTRAEFIK_ADDRESS=172.30.81.2\n";
+const PORTS: [&str; 7] = [
+    "HTTP_PORT",
+    "HTTPS_PORT",
+    "DASHBOARD_PORT",
+    "STORE_DB_PORT",
+    "WAREHOUSE_ALPHA_DB_PORT",
+    "WAREHOUSE_BETA_DB_PORT",
+    "WAREHOUSE_GAMMA_DB_PORT",
+];
+
+async fn docker(args: &[&str]) -> Output {
+    let output = tokio::process::Command::new("docker").args(args).output().await;
+    output.unwrap_or_else(|error| panic!("docker: {error}"))
+}
+
+/// What a command of Docker's prints where it succeeds.
+async fn said(args: &[&str]) -> String {
+    let output = docker(args).await;
+    assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A project of Compose's: containers, networks and volumes, gone when this is dropped.
+struct Project {
+    ports: BTreeMap<&'static str, Port>,
+    line: Vec<String>,
+    _folder: TempDir,
+}
+
+impl Project {
+    /// Of compose.yml, or a text in its place, with files on top of it. Not started.
+    fn new(compose: Option<&str>, more: &[PathBuf]) -> Self {
+        let ports: BTreeMap<_, _> = PORTS.iter().map(|name| (*name, Port::reserve().unwrap())).collect();
+        // Where Docker may mount from.
+        let folder = tempfile::tempdir_in(target()).unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let mut settings = format!("{EDGE}SEED_DEMO=true\nSERVICE_SECRET={SECRET}\n");
+        for name in ["STORE", "WAREHOUSE_ALPHA", "WAREHOUSE_BETA", "WAREHOUSE_GAMMA"] {
+            writeln!(settings, "{name}_DB_PASSWORD=secret-of-{name}").unwrap();
+        }
+        for (name, port) in &ports {
+            writeln!(settings, "{name}={}", port.number()).unwrap();
+        }
+        let settings = file("settings", &settings);
+        // The images are those of `docker compose build`, whatever this project is called.
+        let mut images = "services:\n".to_owned();
+        for service in SERVICES {
+            writeln!(images, "  {service}: {{ image: bookstore-{service} }}").unwrap();
+        }
+        if compose.is_some() {
+            images.push_str("  warehouse-gamma: { image: bookstore-warehouse-alpha }\n");
+        }
+        let images = file("images.yml", &images);
+        let compose = compose.map_or_else(|| repository("compose.yml"), |text| file("compose.yml", text));
+
+        let project = format!("bookstore-test-{}", std::process::id());
+        let mut line = vec!["compose".to_owned(), "--project-name".to_owned(), project];
+        let project_folder = repository("");
+        let options = [("--project-directory", &project_folder), ("--env-file", &settings)];
+        let files = std::iter::once(&compose).chain([&images]).chain(more).map(|path| ("--file", path));
+        for (option, path) in options.into_iter().chain(files) {
+            line.extend([option.to_owned(), path.display().to_string()]);
+        }
+        Self { ports, line, _folder: folder }
+    }
+
+    fn line<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+        self.line.iter().map(String::as_str).chain(args.iter().copied()).collect()
+    }
+
+    /// `docker compose …`, which must succeed.
+    async fn compose(&self, args: &[&str]) -> String {
+        said(&self.line(args)).await
+    }
+
+    /// Started, healthy, and with the stock of so many warehouses known to the store.
+    async fn up(&self, warehouses: usize) {
+        self.compose(&["up", "--detach", "--no-build", "--wait"]).await;
+        let anyone = self.client("/store");
+        kit::until("the stock of all warehouses is known", SOON, async || {
+            let known = anyone.get(&format!("/inventory/books/{DEMO_BOOK}")).await;
+            let count = if known.code() == 200 { known.json().as_array().unwrap().len() } else { 0 };
+            if count == warehouses { Ok(()) } else { Err(known.text) }
+        })
+        .await;
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{HOST}:{}{path}", self.ports["HTTP_PORT"].number())
+    }
+
+    fn client(&self, prefix: &str) -> Client {
+        Client::through(&self.url(prefix), HOST, self.ports["HTTP_PORT"].address())
+    }
+
+    fn alice(&self) -> Client {
+        self.client("/store").who_is("alice@customer.com", "alice123")
+    }
+
+    async fn order(&self) -> Value {
+        let lines = json!([{ "bookId": DEMO_BOOK, "quantity": 1 }]);
+        self.alice().post("/orders", json!({ "items": lines })).await.expect(201)
+    }
+
+    /// What Docker knows of each container, by its service's name.
+    async fn containers(&self) -> BTreeMap<String, Value> {
+        let ids = self.compose(&["ps", "--all", "--quiet"]).await;
+        let known = said(&[&["inspect"], &*ids.lines().collect::<Vec<_>>()].concat()).await;
+        let known: Vec<Value> = serde_json::from_str(&known).unwrap();
+        let name = |container: &Value| container["Config"]["Labels"]["com.docker.compose.service"].clone();
+        known.into_iter().map(|container| (name(&container).as_str().unwrap().to_owned(), container)).collect()
+    }
+
+    /// As a client on this machine reaches a database.
+    fn database(&self, name: &str) -> String {
+        let (user, database) = match name {
+            "STORE" => ("storeuser", "store_db".to_owned()),
+            other => ("warehouseuser", format!("{}_db", other.to_lowercase())),
+        };
+        let port = self.ports[&*format!("{name}_DB_PORT")].number();
+        format!("postgres://{user}:secret-of-{name}@127.0.0.1:{port}/{database}")
+    }
+
+    /// That every database agrees, with each other and with the orders that customers were told of.
+    async fn invariants_hold(&self, told: &[Uuid]) {
+        let warehouses = [("warehouse-alpha", "WAREHOUSE_ALPHA"), ("warehouse-beta", "WAREHOUSE_BETA")]
+            .map(|(name, variables)| (name, self.database(variables)));
+        invariants::hold(&self.database("STORE"), &warehouses, told, &Allowed::default()).await;
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        let run = |args: &[&str]| std::process::Command::new("docker").args(self.line(args)).output();
+        if std::thread::panicking()
+            && let Ok(logs) = run(&["logs", "--no-color", "--tail", "25"])
+        {
+            eprintln!("{}", String::from_utf8_lossy(&logs.stdout));
+        }
+        if !run(&["down", "--volumes", "--timeout", "1"]).is_ok_and(|output| output.status.success()) {
+            eprintln!("containers of the test are left: `docker ps`");
+        }
+    }
+}
+
+/// Which of some addresses take connections to PostgreSQL from where a container is.
+async fn reached(container: &Value, addresses: &[&str]) -> BTreeSet<String> {
+    let network = format!("container:{}", container["Id"].as_str().unwrap());
+    let script = r#"for address; do pg_isready --quiet --host="$address" --timeout=2 && echo "$address"; done; true"#;
+    let line = ["run", "--rm", "--network", &network, "--entrypoint", "bash", "postgres:16-bookworm", "-c", script, "-"];
+    said(&[&line, addresses].concat()).await.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_serves_keeps_its_walls_stops_well_and_keeps_its_data() {
+    let project = Project::new(None, &[]);
+    project.up(2).await;
+    for (path, name) in [
+        ("/store/health", "store"),
+        ("/warehouses/alpha/info", "warehouse-alpha"),
+        ("/warehouses/beta/info", "warehouse-beta"),
+    ] {
+        let answer = project.client("").get(path).await;
+        assert!(answer.expect(200).to_string().contains(name), "{path}");
+    }
+    let order = project.order().await;
+    assert_eq!(order["status"], "SHIPPED");
+
+    let containers = project.containers().await;
+    let names: BTreeSet<_> = containers.keys().map(String::as_str).collect();
+    let databases: BTreeMap<_, _> =
+        SERVICES.map(|service| (service, format!("{}-db", service.trim_end_matches("-api")))).into();
+    assert_eq!(
+        names,
+        SERVICES.into_iter().chain(databases.values().map(String::as_str)).chain(["traefik"]).collect()
+    );
+    for (name, container) in &containers {
+        let host = &container["HostConfig"];
+        assert_eq!(container["State"]["Health"]["Status"], "healthy", "{name}");
+        assert_eq!(host["RestartPolicy"]["Name"], "unless-stopped", "{name}");
+        assert!(host["Memory"].as_u64() > Some(0) && host["PidsLimit"].as_u64() > Some(0), "{name} has no limit");
+        if !name.ends_with("-db") {
+            assert_eq!((&host["ReadonlyRootfs"], &host["CapDrop"]), (&json!(true), &json!(["ALL"])), "{name}");
+        }
+        if SERVICES.contains(&name.as_str()) {
+            assert_eq!(container["Config"]["User"], "65532:65532", "{name}");
+            assert_eq!(container["Mounts"], json!([]), "{name} has somewhere to write");
+        }
+        // Open to other machines: Traefik's port alone.
+        for (port, places) in host["PortBindings"].as_object().unwrap() {
+            let open = places[0]["HostIp"] != "127.0.0.1";
+            assert_eq!(open, name == "traefik" && port == "80/tcp", "{name} {port}");
+        }
+    }
+
+    // Whoever knows an address gets there only from the service whose database it is.
+    let address = |database: &str| {
+        let networks = containers[database]["NetworkSettings"]["Networks"].as_object().unwrap();
+        assert_eq!(networks.len(), 1, "{database}");
+        networks.values().next().unwrap()["IPAddress"].as_str().unwrap().to_owned()
+    };
+    let addresses: Vec<String> = databases.values().map(|database| address(database)).collect();
+    let targets: Vec<&str> = databases.values().map(String::as_str).chain(addresses.iter().map(String::as_str)).collect();
+    for name in SERVICES.into_iter().chain(["traefik"]) {
+        let own = databases.get(name).map(|database| [database.clone(), address(database)]);
+        let own: BTreeSet<_> = own.into_iter().flatten().collect();
+        assert_eq!(reached(&containers[name], &targets).await, own, "from {name}");
+    }
+
+    let logs = project.compose(&["logs", "--no-color"]).await;
+    assert!(logs.contains("store-api") && !logs.contains(SECRET) && !logs.contains("secret-of-"));
+
+    // The migrations are in the image, told where the database is.
+    let state = project.compose(&["exec", "--no-TTY", "store-api", "migrate", "store", "status"]).await;
+    assert!(state.contains("applied") && !state.contains("pending"), "{state}");
+
+    project.compose(&["stop"]).await;
+    for (name, container) in project.containers().await {
+        assert_eq!((&container["State"]["ExitCode"], &container["State"]["OOMKilled"]), (&json!(0), &json!(false)), "{name}");
+    }
+    project.compose(&["down"]).await;
+    project.up(2).await;
+    let path = format!("/orders/{}", order["id"].as_str().unwrap());
+    assert_eq!(project.alice().get(&path).await.expect(200)["status"], "SHIPPED");
+    project.invariants_hold(&[serde_json::from_value(order["id"].clone()).unwrap()]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restarts_and_crashes_of_the_store_under_load_fail_nobody() {
+    let project = Project::new(None, &[]);
+    project.up(2).await;
+    let books = project.client("/store").get("/books?limit=5").await.expect(200);
+    let books: Vec<Book> = books.as_array().unwrap().iter().map(Book::of).collect();
+    for (name, prefix) in [("alpha", "/warehouses/alpha"), ("beta", "/warehouses/beta")] {
+        let staff = project.client(prefix).who_is(&format!("staff@warehouse-{name}.com"), "staff123");
+        for book in &books {
+            staff.patch(&format!("/inventory/{}", book.id), json!({ "quantity": 100_000 })).await.expect(200);
+        }
+    }
+    let admin = project.client("/store").who_is("admin@bookstore.com", "admin123");
+    admin.post("/inventory/reconcile", json!({})).await.expect(200);
+
+    let http = reqwest::Client::builder().no_proxy().timeout(SOON * 2);
+    let http = http.resolve(HOST, project.ports["HTTP_PORT"].address()).build().unwrap();
+    let load = Load::start(&http, &project.url("/store"), &books);
+    for _ in 0..10 {
+        load.goes_on().await;
+        project.compose(&["restart", "store-api"]).await;
+    }
+    for _ in 0..3 {
+        load.goes_on().await;
+        let store = &project.containers().await["store-api"];
+        // From outside its namespace, where nobody is safe from it. Docker starts it again.
+        let kill = format!("kill -9 {}", store["State"]["Pid"]);
+        let line = ["run", "--rm", "--pid", "host", "--privileged", "--entrypoint", "bash", "postgres:16-bookworm", "-c"];
+        said(&[&line[..], &[&kill]].concat()).await;
+    }
+    load.goes_on().await;
+    let counts = load.stop().await;
+    println!("10 restarts and 3 crashes of a container: {counts}");
+    let crashes = project.containers().await["store-api"]["RestartCount"].clone();
+    assert_eq!(crashes, 3);
+    let orders = Sql::open(&project.database("STORE")).await.unwrap().number("SELECT count(*) FROM orders").await;
+    counts.are_well(orders.unwrap());
+    project.invariants_hold(&counts.told).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_warehouse_may_lose_its_database_and_the_other_sells_on() {
+    let project = Project::new(None, &[]);
+    project.up(2).await;
+    let admin = project.client("/store").who_is("admin@bookstore.com", "admin123");
+    let alpha_is = async |wanted: &str| {
+        kit::until(&format!("alpha is {wanted}"), SOON * 3, async || {
+            let all = admin.get("/warehouses").await.expect(200);
+            let alpha = all.as_array().unwrap().iter().find(|warehouse| warehouse["name"] == "warehouse-alpha");
+            let status = alpha.unwrap()["status"].clone();
+            if status == wanted { Ok(()) } else { Err(status.to_string()) }
+        })
+        .await;
+    };
+    project.compose(&["stop", "warehouse-alpha-db"]).await;
+    alpha_is("OFFLINE").await;
+    let order = project.order().await;
+    assert_eq!((&order["status"], &order["fulfillmentWarehouse"]), (&json!("SHIPPED"), &json!("warehouse-beta")));
+    project.compose(&["start", "warehouse-alpha-db"]).await;
+    alpha_is("HEALTHY").await;
+    let crashes = project.containers().await["warehouse-alpha"]["RestartCount"].clone();
+    assert_eq!(crashes, 0, "it waited for its database");
+    project.invariants_hold(&[serde_json::from_value(order["id"].clone()).unwrap()]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_third_warehouse_is_one_block_more() {
+    let project = Project::new(Some(&with_gamma()), &[]);
+    project.up(3).await;
+    let gamma = project.client("/warehouses/gamma").get("/info").await;
+    assert!(gamma.expect(200).to_string().contains("warehouse-gamma"));
+    let admin = project.client("/store").who_is("admin@bookstore.com", "admin123");
+    for name in ["warehouse-alpha", "warehouse-beta"] {
+        admin.patch(&format!("/warehouses/{name}"), json!({ "enabled": false })).await.expect(200);
+    }
+    assert_eq!(project.order().await["fulfillmentWarehouse"], "warehouse-gamma");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn https_has_the_certificate_and_everybody_is_led_to_it() {
+    let certificates = tempfile::tempdir_in(target()).unwrap();
+    let made = std::process::Command::new(repository("traefik/certificate")).env("FOLDER", certificates.path()).output();
+    assert!(made.unwrap().status.success());
+    let mount = json!({ "services": { "traefik": { "volumes": [{
+        "type": "bind", "source": certificates.path(), "target": "/etc/traefik/certificates", "read_only": true
+    }] } } });
+    let here = certificates.path().join("mount.yml");
+    std::fs::write(&here, mount.to_string()).unwrap();
+    let project = Project::new(None, &[repository("traefik/compose.tls.yml"), here]);
+    project.compose(&["up", "--detach", "--no-build", "--wait"]).await;
+
+    let authority = certificates.path().join("authority.crt").display().to_string();
+    let (http, https) = (project.ports["HTTP_PORT"].number(), project.ports["HTTPS_PORT"].number());
+    let secure = format!("https://{HOST}:{https}/store/health");
+    let answer = curl(http, https, &["--cacert", &authority, &secure]);
+    assert_eq!(String::from_utf8_lossy(&answer.stdout), r#"{"status":"ok","service":"store"}"#, "{answer:?}");
+    let led = curl(http, https, &["-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", &project.url("/store/health")]);
+    assert_eq!(String::from_utf8_lossy(&led.stdout), format!("301 {secure}"), "{led:?}");
+}
