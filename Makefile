@@ -5,7 +5,7 @@ TOOLS := $(CURDIR)/target/tools
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 export PATH := $(TOOLS)/bin:$(TOOLS)/nextest/bin:$(TOOLS)/deny/bin:$(PATH)
 
-.PHONY: help run up up-local down logs psql-store psql-alpha psql-beta certificate test test-databases test-long fuzz-api image check bench bench-sourcing
+.PHONY: help run up up-local down logs psql-store psql-alpha psql-beta certificate test test-databases test-docker test-long fuzz-api image check bench bench-sourcing
 
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -51,19 +51,24 @@ certificate: ## A local certificate for HTTPS, for HOSTS (api.localhost)
 
 # The services that end-to-end tests start are built first, with the tests, so that everything is compiled once. One PostgreSQL serves all.
 test: ## Every test, on SQLite and on a private PostgreSQL
-	@.ci/need rust cc nextest postgres postgres_18 schemathesis chromium traefik check_jsonschema bwrap openssl curl
+	@.ci/need rust cc nextest postgres postgres_16 postgres_18 schemathesis chromium traefik check_jsonschema bwrap openssl curl
 	cargo build --workspace --bins --tests --features failpoints
 	PROFILE=dev .ci/image
 	$(BUILT)/debug/with-postgres bash -ec 'cargo nextest run --workspace --features failpoints; cargo test --doc --workspace --features failpoints'
 	@$(MAKE) --no-print-directory test-databases EXCEPT="$$(.ci/need postgres_bin)"
 
-# What is said to a database, on each PostgreSQL that can be had from a registry: Debian's, and the newest.
-test-databases: ## The tests of SQL alone, on every PostgreSQL there is (15 and 18)
-	@.ci/need rust cc nextest postgres postgres_18
+# What is said to a database, on each PostgreSQL that can be had from a registry: Debian's, that of compose.yml, and the newest.
+test-databases: ## The tests of SQL alone, on every PostgreSQL there is (15, 16 and 18)
+	@.ci/need rust cc nextest postgres postgres_16 postgres_18
 	cargo build --workspace --bins --tests --features failpoints
 	@set -e; .ci/need postgres_bins | grep -vxF "$(EXCEPT)" | while read -r bin; do echo "On $$("$$bin/postgres" --version)"; \
 		PG_BIN="$$bin" $(BUILT)/debug/with-postgres cargo nextest run --workspace --features failpoints \
 			-E 'package(migrations) or (binary(it) and package(/^(service|warehouse)$$/)) or test(/(^|::)(db|database)::/)'; done
+
+test-docker: .env ## All of compose.yml on this machine's Docker: its images, networks, restarts (5 minutes)
+	@.ci/need rust cc nextest docker openssl curl
+	docker compose build
+	cargo nextest run -p bookstore --features failpoints,docker --no-capture -E 'test(/^deployment::containers::/)'
 
 image: ## The steps of the Dockerfile without Docker, into target/image
 	@.ci/need rust cc
@@ -84,7 +89,7 @@ check: ## Format, lints, documentation, licences and known vulnerabilities
 	shellcheck --external-sources .ci/need .ci/run traefik/certificate traefik/proxy-local traefik/up-local traefik/welcome
 	$(TOOLS)/check-jsonschema/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yml traefik/compose.tls.yml
 	$(TOOLS)/check-jsonschema/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
-	cargo clippy --workspace --all-targets --features failpoints -- -D warnings
+	cargo clippy --workspace --all-targets --features failpoints,docker -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
 	cargo deny check bans licenses sources
 	@if cargo deny fetch db; then cargo deny check advisories; else echo 'advisories were NOT checked: their database could not be fetched'; fi
