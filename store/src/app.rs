@@ -19,6 +19,7 @@ use service::queries::Reader;
 use service::routes::{HasAuth, Routes};
 use service::status::HasStatus;
 
+use crate::actors::queries::Queries;
 use crate::actors::saga::stages;
 use crate::actors::warehouses::registry;
 use crate::actors::{Addresses, Parts};
@@ -36,7 +37,7 @@ pub struct App {
     /// Accounts.
     pub accounts: Accounts,
     /// Reads of the database.
-    pub reader: Reader,
+    pub queries: Queries,
     /// How long `POST /orders` waits for the order's end.
     pub order_wait: Duration,
     /// How long a saga may stand where it is before operators are told.
@@ -88,7 +89,7 @@ impl App {
         let app = Self {
             addresses: Addresses::new(bound),
             accounts: Accounts::new(bound, config.base.bcrypt_cost, config.base.login_limits()),
-            reader: Reader::new(bound),
+            queries: Queries(Reader::new(bound)),
             order_wait: config.store.order_wait(),
             stalled_after: config.store.stalled_after(),
             allow_split: config.store.allow_split,
@@ -104,7 +105,7 @@ impl App {
             addresses: &app.addresses,
             database: &app.database,
             preparation: preparation(config, &app.accounts),
-            reader: &app.reader,
+            reader: &app.queries.0,
             accounts: &app.accounts,
             audit: &app.audit,
             notices: &app.notices,
@@ -163,7 +164,7 @@ impl HasAuth for App {
 
 impl HasAudit for App {
     fn reader(&self) -> &Reader {
-        &self.reader
+        &self.queries.0
     }
 }
 

@@ -13,6 +13,7 @@ use service::queries::Reader;
 use service::routes::{HasAuth, Routes};
 use service::status::HasStatus;
 
+use crate::actors::queries::Queries;
 use crate::actors::{registrar, relay, stock, sweeper, titles};
 use crate::bootstrap::bootstrap;
 use crate::client::{StoreApi, StoreClient};
@@ -29,8 +30,8 @@ pub struct App {
     pub stock: Address<stock::Msg>,
     /// Knows whether the store knows this warehouse.
     pub registrar: Address<registrar::Msg>,
-    /// Reads the database.
-    pub reader: Reader,
+    /// Reads of the database.
+    pub queries: Queries,
     accounts: Accounts,
     audit: Audit,
     service_secret: Secret,
@@ -59,7 +60,7 @@ impl HasAuth for App {
 
 impl HasAudit for App {
     fn reader(&self) -> &Reader {
-        &self.reader
+        &self.queries.0
     }
 }
 
@@ -159,7 +160,7 @@ impl App {
             url: warehouse.warehouse_url,
             stock,
             registrar,
-            reader,
+            queries: Queries(reader),
             accounts,
             audit,
             service_secret: base.service_secret.clone(),

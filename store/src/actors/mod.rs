@@ -29,6 +29,7 @@ pub mod catalog;
 pub mod gateway;
 pub mod journal;
 pub mod orders;
+pub mod queries;
 pub mod reconciler;
 pub mod saga;
 #[cfg(test)]

@@ -14,7 +14,6 @@ use service::routes::{Request, Response};
 
 use crate::actors::orders::{ConfirmError, Msg};
 use crate::app::App;
-use crate::db;
 
 pub(super) use change::{cancel, take_back, unasked};
 pub(super) use events::events;
@@ -32,8 +31,7 @@ pub(super) async fn get(request: Request<App>) -> Result<Response, Problem> {
 /// The order that the path names, for whom it concerns.
 async fn visible(request: &Request<App>) -> Result<Order, Problem> {
     let (account, id) = (request.account()?, request.param::<OrderId>("id")?);
-    let read = request.app.reader.read("orders.get", move |db| async move { db::orders::find(&db, id).await });
-    let order = read.await?.ok_or_else(|| Problem::not_found("There is no such order."))?;
+    let order = request.app.queries.order(id).await?.ok_or_else(|| Problem::not_found("There is no such order."))?;
     if account.role != Role::StoreAdmin && order.user_id != account.id {
         return Err(Problem::forbidden("This order is somebody else's."));
     }

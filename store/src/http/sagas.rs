@@ -11,10 +11,9 @@ use utoipa::IntoParams;
 
 use super::orders::unasked;
 use crate::actors::orders::{Msg, Unasked};
+use crate::actors::queries::{Overview, SagaFilter};
 use crate::actors::saga;
 use crate::app::App;
-use crate::db;
-use crate::db::sagas::{Filter, Overview};
 use crate::domain::history::Entry;
 use crate::domain::saga::{Saga, Stage};
 
@@ -42,11 +41,8 @@ pub(super) async fn list(request: Request<App>) -> Result<Response, Problem> {
     let mut filter = query.filter()?;
     filter.after = page.after;
     let limit = page.limit;
-    let read = request.app.reader.read("sagas.list", move |db| async move {
-        // One more than asked for tells whether there is a next page.
-        db::sagas::list(&db, &filter, limit + 1).await
-    });
-    let mut found = read.await?;
+    // One more than asked for tells whether there is a next page.
+    let mut found = request.app.queries.sagas(filter, limit + 1).await?;
     let more = found.len() as u64 > limit;
     found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let last = found.last().map(|last| last.order.id);
@@ -59,8 +55,8 @@ pub(super) async fn list(request: Request<App>) -> Result<Response, Problem> {
 }
 
 impl ListQuery {
-    fn filter(&self) -> Result<Filter, Problem> {
-        let mut filter = Filter::default();
+    fn filter(&self) -> Result<SagaFilter, Problem> {
+        let mut filter = SagaFilter::default();
         let mut validation = Validation::new();
         for name in self.state.iter().flat_map(|states| states.split(',')).map(str::trim) {
             match Stage::iter().find(|stage| stage.name() == name) {
@@ -84,10 +80,7 @@ pub(super) async fn get(request: Request<App>) -> Result<Response, Problem> {
 }
 
 async fn one(app: &App, id: OrderId) -> Result<contract::Saga, Problem> {
-    let read = app.reader.read("sagas.get", move |db| async move {
-        Ok(db::sagas::overview(&db, id).await?.zip(db::history::since(&db, id, None).await?))
-    });
-    let (found, history) = read.await?.ok_or_else(|| Problem::not_found("There is no such order."))?;
+    let (found, history) = app.queries.saga(id).await?.ok_or_else(|| Problem::not_found("There is no such order."))?;
     Ok(show(app, found, history.entries))
 }
 

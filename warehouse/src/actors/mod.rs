@@ -13,6 +13,7 @@
 //! └── titles           learns titles and authors of what is in stock from the store
 //! ```
 
+pub mod queries;
 pub mod registrar;
 pub mod relay;
 pub mod stock;

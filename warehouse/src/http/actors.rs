@@ -10,8 +10,8 @@ use service::routes::{Request, Response};
 use service::status;
 use utoipa::ToSchema;
 
+use crate::actors::queries::{Outbox, Reservations};
 use crate::app::App;
-use crate::db::{outbox, reservations};
 
 /// The tree is shown alone when the rest cannot be read at once.
 const READ_WITHIN: Duration = Duration::from_secs(1);
@@ -21,16 +21,14 @@ const READ_WITHIN: Duration = Duration::from_secs(1);
 pub(super) struct View {
     #[serde(flatten)]
     snapshot: Snapshot,
-    outbox: Option<outbox::Summary>,
-    reservations: Option<reservations::Summary>,
+    outbox: Option<Outbox>,
+    reservations: Option<Reservations>,
 }
 
 /// `GET /actors`.
 pub(super) async fn tree(request: Request<App>) -> Result<Response, Problem> {
     let snapshot = status::shown(&request)?;
-    let read = request.app.reader.read("actors", |connection| async move {
-        Ok((outbox::summary(&connection).await?, reservations::summary(&connection).await?))
-    });
+    let read = request.app.queries.set_aside();
     let (outbox, reservations) = tokio::time::timeout(READ_WITHIN, read).await.ok().and_then(Result::ok).unzip();
     Ok(Response::ok(&View { snapshot, outbox, reservations }))
 }

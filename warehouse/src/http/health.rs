@@ -9,14 +9,12 @@ use service::routes::{Request, Response};
 
 use crate::actors::registrar;
 use crate::app::App;
-use crate::db;
 
 const ASK_WITHIN: Duration = Duration::from_secs(1);
 
 /// `GET /health`, for the store. The identity is read anew each time, so this also says that the database answers.
 pub(super) async fn health(request: Request<App>) -> Result<Response, Problem> {
-    let read = |connection| async move { db::state::identity(&connection).await };
-    let database_id = request.app.reader.read("health", read).await?;
+    let database_id = request.app.queries.identity().await?;
     let report = WarehouseHealthReport { status: "healthy".to_owned(), timestamp: clock::now(), database_id };
     Ok(Response::ok(&report))
 }
@@ -24,8 +22,7 @@ pub(super) async fn health(request: Request<App>) -> Result<Response, Problem> {
 /// `GET /info`.
 pub(super) async fn info(request: Request<App>) -> Result<Response, Problem> {
     let app = &request.app;
-    let read = |connection| async move { db::inventory::totals(&connection).await };
-    let (total_items, total_books) = app.reader.read("info", read).await?;
+    let (total_items, total_books) = app.queries.totals().await?;
     // A registrar that is just restarting does not know: that is not worth an error.
     let store = app.registrar.ask(ASK_WITHIN, |reply| registrar::Msg::GetStore { reply }).await;
     let registered_with = store.ok().flatten();

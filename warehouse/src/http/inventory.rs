@@ -6,18 +6,15 @@ use contract::time::{self, Timestamp};
 use contract::{AdjustStock, BookId, INVENTORY_VERSION_HEADER, InventoryItem, MAX_STOCK, MovementKind, SetStock, isbn};
 use futures_util::stream;
 use http::header::{ETAG, HeaderName, LINK};
-use sea_orm::{DatabaseConnection, DbErr};
 use serde::Deserialize;
 use service::problem::{Problem, Validation};
 use service::routes::{Caller, Request, Response};
 use utoipa::IntoParams;
 
 use super::asking::{TEXT, ask_stock, is_text, out_of_bounds};
+use crate::actors::queries::{Head, MovementFilter, MovementPlace, Range};
 use crate::actors::stock;
 use crate::app::App;
-use crate::db;
-use crate::db::inventory::{Head, Range};
-use crate::db::movements::{Filter, Place};
 use crate::domain::adjustment::{Adjustment, Change, Refusal};
 use crate::domain::batch::Answer;
 
@@ -54,12 +51,7 @@ async fn page(request: &Request<App>, range: Range) -> Result<Response, Problem>
     let page = request.page::<BookId>()?;
     // One more than asked for tells whether there is a next page.
     let range = Range { after: page.after, limit: Some(page.limit + 1), ..range };
-    let read = move |connection| async move {
-        let mut items: Vec<InventoryItem> = Vec::new();
-        let head = db::inventory::list(&connection, range, |item| items.push(item)).await?;
-        Ok((head, items))
-    };
-    let (head, mut items) = request.app.reader.read("inventory.page", read).await?;
+    let (head, mut items) = request.app.queries.inventory(range, Vec::new(), Vec::push).await?;
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let has_more = items.len() > limit;
     items.truncate(limit);
@@ -74,12 +66,8 @@ async fn page(request: &Request<App>, range: Range) -> Result<Response, Problem>
 /// Read to the end before the first piece is sent: a slow reader then holds memory of ours, but no connection of the
 /// database, and a read that fails can still be told.
 async fn whole(request: &Request<App>, range: Range) -> Result<Response, Problem> {
-    let read = move |connection| async move {
-        let mut pieces = Pieces::new();
-        let head = db::inventory::list(&connection, range, |item| pieces.push(&item)).await?;
-        Ok((head, pieces.finish()?))
-    };
-    let (head, pieces) = request.app.reader.read("inventory.whole", read).await?;
+    let (head, pieces) = request.app.queries.inventory(range, Pieces::new(), Pieces::push).await?;
+    let pieces = pieces.finish().map_err(Problem::internal)?;
     let tag = tag(head, &pieces);
     let pieces = pieces.into_iter().map(Ok::<_, std::io::Error>);
     let response = Response::stream(stream::iter(pieces));
@@ -98,11 +86,11 @@ impl Pieces {
         Self { done: Vec::new(), open: vec![b'['], failed: None }
     }
 
-    fn push(&mut self, item: &InventoryItem) {
+    fn push(&mut self, item: InventoryItem) {
         if self.open != b"[" {
             self.open.push(b',');
         }
-        if let Err(error) = serde_json::to_writer(&mut self.open, item) {
+        if let Err(error) = serde_json::to_writer(&mut self.open, &item) {
             self.failed = Some(error);
         }
         if self.open.len() >= PIECE {
@@ -110,9 +98,9 @@ impl Pieces {
         }
     }
 
-    fn finish(mut self) -> Result<Vec<Bytes>, DbErr> {
+    fn finish(mut self) -> serde_json::Result<Vec<Bytes>> {
         if let Some(error) = self.failed {
-            return Err(DbErr::Json(error.to_string()));
+            return Err(error);
         }
         self.open.push(b']');
         self.done.push(self.open.into());
@@ -132,8 +120,7 @@ fn tag(head: Head, pieces: &[Bytes]) -> String {
 /// `GET /inventory/:bookId`.
 pub(super) async fn one(request: Request<App>) -> Result<Response, Problem> {
     let book: BookId = request.param("bookId")?;
-    let read = move |connection| async move { db::inventory::one(&connection, book).await };
-    match request.app.reader.read("inventory.one", read).await? {
+    match request.app.queries.book(book).await? {
         Some(item) => Ok(Response::ok(&item)),
         None => Err(unknown_book()),
     }
@@ -157,24 +144,18 @@ pub(super) struct LedgerQuery {
 pub(super) async fn movements(request: Request<App>) -> Result<Response, Problem> {
     let book: BookId = request.param("bookId")?;
     let LedgerQuery { from, to, kind } = request.query()?;
-    let page = request.page::<Place>()?;
-    let filter = Filter { from, to, kind };
-    let read = move |connection: DatabaseConnection| async move {
-        // One more than asked for tells whether there is a next page.
-        let entries = db::movements::page(&connection, book, filter, page.after, page.limit + 1).await?;
-        // A book that is there has at least one entry, so this is asked about few.
-        let is_known = !entries.is_empty() || db::inventory::one(&connection, book).await?.is_some();
-        Ok(is_known.then_some(entries))
-    };
-    let read = request.app.reader.read("inventory.movements", read).await?;
-    let mut entries = read.ok_or_else(unknown_book)?;
+    let page = request.page::<MovementPlace>()?;
+    let filter = MovementFilter { from, to, kind };
+    // One more than asked for tells whether there is a next page.
+    let found = request.app.queries.movements(book, filter, page.after, page.limit + 1).await?;
+    let mut entries = found.ok_or_else(unknown_book)?;
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let has_more = entries.len() > limit;
     entries.truncate(limit);
     let response = Response::ok(&entries);
     Ok(match entries.last() {
         Some(last) if has_more => {
-            response.header(LINK, &request.next_page(Place { version: last.version, id: last.id }))
+            response.header(LINK, &request.next_page(MovementPlace { version: last.version, id: last.id }))
         }
         _ => response,
     })

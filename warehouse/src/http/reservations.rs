@@ -11,10 +11,9 @@ use utoipa::IntoParams;
 
 use super::asking::{ask_stock, check_items, named, refusal};
 use super::shipments::{shipped, voided};
+use crate::actors::queries::{ReservationFilter, ReservationPlace};
 use crate::actors::stock::{self, Answered};
 use crate::app::App;
-use crate::db;
-use crate::db::reservations::{Filter, Place};
 use crate::domain::batch::{Answer, Named};
 use crate::domain::shipment::Shipment;
 
@@ -78,19 +77,17 @@ pub(super) struct ListQuery {
 /// `GET /reservations`: newest first.
 pub(super) async fn list(request: Request<App>) -> Result<Response, Problem> {
     let ListQuery { status, order_id } = request.query()?;
-    let page = request.page::<Place>()?;
-    let filter = Filter { status, order_id };
+    let page = request.page::<ReservationPlace>()?;
+    let filter = ReservationFilter { status, order_id };
     // One more than asked for tells whether there is a next page.
-    let read =
-        move |connection| async move { db::reservations::page(&connection, filter, page.after, page.limit + 1).await };
-    let mut entries = request.app.reader.read("reservations.page", read).await?;
+    let mut entries = request.app.queries.reservations(filter, page.after, page.limit + 1).await?;
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let has_more = entries.len() > limit;
     entries.truncate(limit);
     let response = Response::ok(&entries);
     Ok(match entries.last() {
         Some(last) if has_more => {
-            let place = Place { created_at: last.created_at, shipment_id: last.shipment_id };
+            let place = ReservationPlace { created_at: last.created_at, shipment_id: last.shipment_id };
             response.header(LINK, &request.next_page(place))
         }
         _ => response,

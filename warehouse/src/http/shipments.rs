@@ -9,10 +9,9 @@ use service::routes::{Request, Response};
 use utoipa::IntoParams;
 
 use super::asking::{ask_stock, check_items, named, refusal};
+use crate::actors::queries::{LogCursor, LogFilter};
 use crate::actors::stock::{self, Answered};
 use crate::app::App;
-use crate::db;
-use crate::db::shipments::{LogCursor, LogFilter};
 use crate::domain::batch::Answer;
 use crate::domain::shipment::{Outcome, Shipment};
 
@@ -76,9 +75,7 @@ pub(super) async fn list(request: Request<App>) -> Result<Response, Problem> {
     let page = request.page::<LogCursor>()?;
     let filter = LogFilter { from, to, book_id, order_id };
     // One more than asked for tells whether there is a next page.
-    let read =
-        move |connection| async move { db::shipments::page(&connection, &filter, page.after, page.limit + 1).await };
-    let mut entries = request.app.reader.read("shipments.page", read).await?;
+    let mut entries = request.app.queries.shipments(filter, page.after, page.limit + 1).await?;
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let has_more = entries.len() > limit;
     entries.truncate(limit);

@@ -13,7 +13,6 @@ use super::visible;
 use crate::actors::orders::{Msg, Unasked};
 use crate::actors::saga;
 use crate::app::App;
-use crate::db;
 use crate::domain::saga::Unfit;
 use crate::domain::sourcing::{Demand, Line};
 
@@ -58,8 +57,7 @@ async fn ask(request: &Request<App>, order: OrderId, what: saga::Request) -> Res
     match asked {
         Ok(order) => Ok(Response::ok(&*order)),
         Err(Unasked::Open) => {
-            let read = app.reader.read("orders.get", move |db| async move { db::orders::find(&db, order).await });
-            let open = read.await?.ok_or_else(|| Problem::not_found("There is no such order."))?;
+            let open = app.queries.order(order).await?.ok_or_else(|| Problem::not_found("There is no such order."))?;
             Ok(Response::accepted(&open, &format!("../{order}")))
         }
         Err(error) => Err(unasked(error)),

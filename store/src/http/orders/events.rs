@@ -5,11 +5,10 @@ use std::collections::VecDeque;
 use contract::OrderId;
 use futures_util::stream::{self, Stream};
 use service::problem::Problem;
-use service::queries::{ReadError, Reader};
 use service::routes::{Event, Request, Response};
 
+use crate::actors::queries::{History, Queries};
 use crate::app::App;
-use crate::db::history::{self, History};
 use crate::domain::history::Entry;
 use crate::events::Subscription;
 
@@ -20,17 +19,17 @@ pub(in crate::http) async fn events(request: Request<App>) -> Result<Response, P
     let seen = last_event_id(&request)?;
     // First wanted, then read, so that no step falls in between.
     let subscription = request.app.addresses.events.subscribe(order);
-    let reader = request.app.reader.clone();
-    let history = read(&reader, order, seen).await?.ok_or_else(|| Problem::not_found("There is no such order."))?;
+    let queries = request.app.queries.clone();
+    let history = queries.history(order, seen).await?.ok_or_else(|| Problem::not_found("There is no such order."))?;
     if history.is_over && history.entries.is_empty() {
         return Ok(Response::no_content());
     }
-    Ok(Response::events(follow(Listener { order, reader, subscription, seen: seen.unwrap_or(-1) }, history)))
+    Ok(Response::events(follow(Listener { order, queries, subscription, seen: seen.unwrap_or(-1) }, history)))
 }
 
 struct Listener {
     order: OrderId,
-    reader: Reader,
+    queries: Queries,
     subscription: Subscription,
     /// The latest step that was read.
     seen: i64,
@@ -49,14 +48,10 @@ fn follow(listener: Listener, first: History) -> impl Stream<Item = Event> {
             }
             listener.subscription.beyond(listener.seen).await;
             // Where it cannot be read the stream ends; the client comes back with what it has.
-            let history = read(&listener.reader, listener.order, Some(listener.seen)).await.ok().flatten()?;
+            let history = listener.queries.history(listener.order, Some(listener.seen)).await.ok().flatten()?;
             (waiting, is_over) = (history.entries.into(), history.is_over);
         }
     })
-}
-
-async fn read(reader: &Reader, order: OrderId, after: Option<i64>) -> Result<Option<History>, ReadError> {
-    reader.read("orders.events", move |db| async move { history::since(&db, order, after).await }).await
 }
 
 fn event(order: OrderId, entry: Entry) -> Option<Event> {

@@ -7,9 +7,8 @@ use service::problem::{Problem, Validation};
 use service::routes::{Request, Response};
 use utoipa::IntoParams;
 
+use crate::actors::queries::{Cursor, Customer, OrderFilter};
 use crate::app::App;
-use crate::db;
-use crate::db::orders::{Cursor, Customer, Filter};
 
 /// The longest address that can have an account.
 const EMAIL_LIMIT: usize = 254;
@@ -42,11 +41,8 @@ pub(in crate::http) async fn list(request: Request<App>) -> Result<Response, Pro
         filter.customer = Some(Customer::Id(account.id));
     }
     let limit = page.limit;
-    let read = request.app.reader.read("orders.list", move |db| async move {
-        // One more than asked for tells whether there is a next page.
-        db::orders::list(&db, &filter, limit + 1).await
-    });
-    let mut orders: Vec<Order> = read.await?;
+    // One more than asked for tells whether there is a next page.
+    let mut orders = request.app.queries.orders(filter, limit + 1).await?;
     let more = orders.len() as u64 > limit;
     orders.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let response = Response::ok(&orders);
@@ -57,7 +53,7 @@ pub(in crate::http) async fn list(request: Request<App>) -> Result<Response, Pro
 }
 
 impl ListQuery {
-    fn filter(&self) -> Result<Filter, Problem> {
+    fn filter(&self) -> Result<OrderFilter, Problem> {
         let mut wrong = Validation::new();
         let statuses: Vec<Option<OrderStatus>> =
             self.status.iter().flat_map(|list| list.split(',')).map(|name| name.trim().parse().ok()).collect();
@@ -71,7 +67,7 @@ impl ListQuery {
         let customer = self.customer.as_deref().map(customer);
         wrong.check(customer != Some(None), "customer", "must be the id or the e-mail address of an account");
         wrong.finish()?;
-        Ok(Filter {
+        Ok(OrderFilter {
             customer: customer.flatten(),
             statuses: statuses.into_iter().flatten().collect(),
             from: from.unwrap_or_default(),

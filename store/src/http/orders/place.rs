@@ -11,9 +11,8 @@ use service::problem::Problem;
 use service::routes::{Request, Response};
 
 use crate::actors::orders::{Msg, Placed, Unplaced, Wish};
+use crate::actors::queries::Key;
 use crate::app::App;
-use crate::db::idempotency::Key;
-use crate::db::{self, idempotency};
 use crate::domain::order;
 use crate::domain::saga::Options;
 
@@ -114,7 +113,7 @@ fn answer(order: Order, shortfalls: Vec<Shortfall>) -> Result<Response, Problem>
 
 /// The answer when the actors could not give it: what is durable.
 async fn look_up(app: &App, id: OrderId) -> Result<Response, Problem> {
-    match app.reader.read("orders.look-up", move |db| async move { db::orders::outcome(&db, id).await }).await {
+    match app.queries.outcome(id).await {
         Ok(Some((order, shortfalls))) => answer(order, shortfalls),
         Ok(None) | Err(_) => Err(unknown(id)),
     }
@@ -123,9 +122,7 @@ async fn look_up(app: &App, id: OrderId) -> Result<Response, Problem> {
 /// The order that was placed by a key, here or by whoever sent it first.
 async fn placed_by(app: &App, key: Option<Key>) -> Result<Option<OrderId>, Problem> {
     let Some(key) = key else { return Ok(None) };
-    let (user, name) = (key.user_id, key.key);
-    let read = app.reader.read("orders.key", move |db| async move { idempotency::find(&db, user, &name).await });
-    match read.await {
+    match app.queries.kept(&key).await {
         Ok(Some(kept)) if kept.body_hash != key.body_hash => Err(key_reused()),
         Ok(Some(kept)) => Ok(Some(kept.order)),
         Ok(None) | Err(_) => Ok(None),
