@@ -207,6 +207,8 @@ fn the_services_know_every_key_that_they_are_given() {
             network.contains(&base.trusted_proxies()[0].addr())
         };
         assert!(is_in(&edge["subnet"]) && !is_in(&edge["ip_range"]), "{edge}");
+        // Nor in what Docker gives to the other networks, where it would sooner or later be taken.
+        assert!(["172.16.0.0/12", "192.168.0.0/16"].iter().all(|pool| !is_in(&json!(pool))), "{edge}");
         assert_eq!(
             service["labels"]
                 [format!("traefik.http.services.{}.loadbalancer.server.url", name.trim_end_matches("-api"))],

@@ -20,7 +20,7 @@ use crate::harness::*;
 const SERVICES: [&str; 3] = ["store-api", "warehouse-alpha", "warehouse-beta"];
 const DEMO_BOOK: &str = "0175bdea-725b-5e58-b14d-0dd9e2a720f4";
 /// Apart from that of a bookstore that runs beside the tests, which run one at a time (`.config/nextest.toml`).
-const EDGE: &str = "EDGE_SUBNET=172.30.81.0/24\nEDGE_RANGE=172.30.81.128/25\nTRAEFIK_ADDRESS=172.30.81.2\n";
+const EDGE: &str = "EDGE_SUBNET=10.203.81.0/24\nEDGE_RANGE=10.203.81.128/25\nTRAEFIK_ADDRESS=10.203.81.2\n";
 const PORTS: [&str; 7] = [
     "HTTP_PORT",
     "HTTPS_PORT",
@@ -174,7 +174,8 @@ impl Drop for Project {
 async fn reached(container: &Value, addresses: &[&str]) -> BTreeSet<String> {
     let network = format!("container:{}", container["Id"].as_str().unwrap());
     let script = r#"for address; do pg_isready --quiet --host="$address" --timeout=2 && echo "$address"; done; true"#;
-    let line = ["run", "--rm", "--network", &network, "--entrypoint", "bash", "postgres:16-bookworm", "-c", script, "-"];
+    let line =
+        ["run", "--rm", "--network", &network, "--entrypoint", "bash", "postgres:16-bookworm", "-c", script, "-"];
     said(&[&line, addresses].concat()).await.lines().map(str::to_owned).collect()
 }
 
@@ -197,10 +198,7 @@ async fn it_serves_keeps_its_walls_stops_well_and_keeps_its_data() {
     let names: BTreeSet<_> = containers.keys().map(String::as_str).collect();
     let databases: BTreeMap<_, _> =
         SERVICES.map(|service| (service, format!("{}-db", service.trim_end_matches("-api")))).into();
-    assert_eq!(
-        names,
-        SERVICES.into_iter().chain(databases.values().map(String::as_str)).chain(["traefik"]).collect()
-    );
+    assert_eq!(names, SERVICES.into_iter().chain(databases.values().map(String::as_str)).chain(["traefik"]).collect());
     for (name, container) in &containers {
         let host = &container["HostConfig"];
         assert_eq!(container["State"]["Health"]["Status"], "healthy", "{name}");
@@ -227,7 +225,8 @@ async fn it_serves_keeps_its_walls_stops_well_and_keeps_its_data() {
         networks.values().next().unwrap()["IPAddress"].as_str().unwrap().to_owned()
     };
     let addresses: Vec<String> = databases.values().map(|database| address(database)).collect();
-    let targets: Vec<&str> = databases.values().map(String::as_str).chain(addresses.iter().map(String::as_str)).collect();
+    let targets: Vec<&str> =
+        databases.values().map(String::as_str).chain(addresses.iter().map(String::as_str)).collect();
     for name in SERVICES.into_iter().chain(["traefik"]) {
         let own = databases.get(name).map(|database| [database.clone(), address(database)]);
         let own: BTreeSet<_> = own.into_iter().flatten().collect();
@@ -243,7 +242,11 @@ async fn it_serves_keeps_its_walls_stops_well_and_keeps_its_data() {
 
     project.compose(&["stop"]).await;
     for (name, container) in project.containers().await {
-        assert_eq!((&container["State"]["ExitCode"], &container["State"]["OOMKilled"]), (&json!(0), &json!(false)), "{name}");
+        assert_eq!(
+            (&container["State"]["ExitCode"], &container["State"]["OOMKilled"]),
+            (&json!(0), &json!(false)),
+            "{name}"
+        );
     }
     project.compose(&["down"]).await;
     project.up(2).await;
@@ -279,7 +282,8 @@ async fn restarts_and_crashes_of_the_store_under_load_fail_nobody() {
         let store = &project.containers().await["store-api"];
         // From outside its namespace, where nobody is safe from it. Docker starts it again.
         let kill = format!("kill -9 {}", store["State"]["Pid"]);
-        let line = ["run", "--rm", "--pid", "host", "--privileged", "--entrypoint", "bash", "postgres:16-bookworm", "-c"];
+        let line =
+            ["run", "--rm", "--pid", "host", "--privileged", "--entrypoint", "bash", "postgres:16-bookworm", "-c"];
         said(&[&line[..], &[&kill]].concat()).await;
     }
     load.goes_on().await;
@@ -333,7 +337,8 @@ async fn a_third_warehouse_is_one_block_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn https_has_the_certificate_and_everybody_is_led_to_it() {
     let certificates = tempfile::tempdir_in(target()).unwrap();
-    let made = std::process::Command::new(repository("traefik/certificate")).env("FOLDER", certificates.path()).output();
+    let made =
+        std::process::Command::new(repository("traefik/certificate")).env("FOLDER", certificates.path()).output();
     assert!(made.unwrap().status.success());
     let mount = json!({ "services": { "traefik": { "volumes": [{
         "type": "bind", "source": certificates.path(), "target": "/etc/traefik/certificates", "read_only": true
@@ -348,6 +353,7 @@ async fn https_has_the_certificate_and_everybody_is_led_to_it() {
     let secure = format!("https://{HOST}:{https}/store/health");
     let answer = curl(http, https, &["--cacert", &authority, &secure]);
     assert_eq!(String::from_utf8_lossy(&answer.stdout), r#"{"status":"ok","service":"store"}"#, "{answer:?}");
-    let led = curl(http, https, &["-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", &project.url("/store/health")]);
+    let led =
+        curl(http, https, &["-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", &project.url("/store/health")]);
     assert_eq!(String::from_utf8_lossy(&led.stdout), format!("301 {secure}"), "{led:?}");
 }

@@ -121,7 +121,7 @@ fn shown(name: &str, container: &Container, inspected: bool) -> Value {
         Is::Unhealthy => ("running", "unhealthy"),
         Is::Exited => ("exited", "unhealthy"),
     };
-    let networks = json!({ "Networks": { "bookstore_edge": { "IPAddress": "172.30.80.9" } }, "Ports": {} });
+    let networks = json!({ "Networks": { "bookstore_edge": { "IPAddress": "10.203.80.9" } }, "Ports": {} });
     let host = json!({ "NetworkMode": "bookstore_edge" });
     if inspected {
         let state = json!({ "Status": status, "Running": status == "running", "Health": { "Status": health } });

@@ -60,9 +60,7 @@ async fn everybody_is_led_to_https_which_has_the_certificate() {
 
     for (method, code) in [("GET", 301), ("POST", 308)] {
         let path = "/store/orders?limit=1";
-        let sent = curl(
-            &["-X", method, "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", &traefik.url(path)],
-        );
+        let sent = curl(&["-X", method, "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", &traefik.url(path)]);
         assert_eq!(said(&sent), format!("{code} {}", https(path)), "{method}");
     }
 
