@@ -94,8 +94,8 @@ check: ## Format, lints, documentation, licences and known vulnerabilities
 	cargo deny check bans licenses sources
 	@if cargo deny fetch db; then cargo deny check advisories; else echo 'advisories were NOT checked: their database could not be fetched'; fi
 
-bench: ## Orders a second, beside what the database could do at most
-	@.ci/need rust cc postgres wrk
+bench: ## Orders a second, beside what the database could do at most, and what Traefik costs
+	@.ci/need rust cc postgres wrk traefik
 	cargo build --release --workspace --bins
 	$(BUILT)/release/with-postgres cargo bench --bench orders
 

@@ -1,4 +1,5 @@
-//! Orders a second at 32 clients, as a ratio to the least that a correct order costs the same PostgreSQL, run in turn with it.
+//! Orders a second at 32 clients, as a ratio to the least that a correct order costs the same PostgreSQL, run in turn with it; and what
+//! Traefik before the store makes of them, and of looks at the catalogue.
 //!
 //! `make bench` builds and runs it. The store and one warehouse are release builds, each with a database of its own on one
 //! cluster with default durability; wrk sends orders of one copy of one of 1,000 books. The limit is `limit.sql`, by pgbench.
@@ -18,6 +19,8 @@ const BUILD: &str = "cargo build --release --workspace --bins";
 const CLIENTS: &str = "32";
 const SECONDS: u64 = 10;
 const ROUNDS: usize = 3;
+/// Of Traefik's routes.
+const HOST: &str = "api.localhost";
 const SECRET: &str = "the secret of a benchmark, thirty-two bytes";
 const LIMIT_SCHEMA: &str = "
     CREATE TABLE limit_orders (id BIGSERIAL PRIMARY KEY, status TEXT NOT NULL, cents BIGINT NOT NULL, shipped_at TIMESTAMPTZ);
@@ -58,11 +61,14 @@ async fn main() -> anyhow::Result<()> {
     let (store, warehouse) = (Database::create("bench_store").await?, Database::create("bench_warehouse").await?);
     let shop = Shop::open(folder.path(), &store, &warehouse).await?;
 
+    let (traefik, _process) = traefik(folder.path(), &shop.url).await?;
     println!("{CLIENTS} clients, {SECONDS} s a run, {ROUNDS} rounds; orders a second");
     let mut ratios = Vec::new();
     for round in 0..=ROUNDS {
         let least = pgbench(&limit)?;
-        let ours = wrk(&shop.url)?;
+        let ours = wrk("orders", &shop.url)?;
+        let behind = [("orders", ours.per_second), ("looks", wrk("looks", &shop.url)?.per_second)]
+            .map(|(what, direct)| Ok::<_, anyhow::Error>((what, direct, wrk(what, &traefik)?)));
         // The first round warms both up.
         if round > 0 {
             let ratio = ours.per_second / least;
@@ -71,6 +77,16 @@ async fn main() -> anyhow::Result<()> {
                 ours.per_second, ours.p50_ms, ours.p99_ms, ours.failed
             );
             ratios.push(ratio);
+            for run in behind {
+                let (what, direct, behind) = run?;
+                println!(
+                    "    {what} {direct:.0} a second, behind Traefik {:.0} (p50 {:.1} ms, {} failed), ratio {:.2}",
+                    behind.per_second,
+                    behind.p50_ms,
+                    behind.failed,
+                    behind.per_second / direct
+                );
+            }
         }
     }
     ratios.sort_by(f64::total_cmp);
@@ -122,6 +138,23 @@ impl Shop {
     }
 }
 
+/// Traefik as `make up-local` starts it, but for its limits: the store's address behind it.
+async fn traefik(folder: &Path, store: &str) -> anyhow::Result<(String, kit::Process)> {
+    let [web, https, dashboard] = [Port::reserve()?, Port::reserve()?, Port::reserve()?];
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("traefik/proxy-local");
+    let spec = Spec::new("traefik", script, folder)
+        .env("WEB_PORT", web.number())
+        .env("HTTPS_PORT", https.number())
+        .env("DASHBOARD_PORT", dashboard.number())
+        .env("RATE_LIMIT_PER_SECOND", 1_000_000)
+        .env("RATE_LIMIT_BURST", 1_000_000);
+    let urls = ["STORE_URL", "WAREHOUSE_ALPHA_URL", "WAREHOUSE_BETA_URL"];
+    let mut process = urls.into_iter().fold(spec, |spec, name| spec.env(name, store)).spawn()?;
+    let ping = format!("http://{}/ping", dashboard.address());
+    process.answers(&ping, Duration::from_secs(60)).await.map_err(anyhow::Error::msg)?;
+    Ok((format!("http://{}/store", web.address()), process))
+}
+
 async fn run_sql(database: &Database, sql: &str) -> anyhow::Result<()> {
     let connection = sea_orm::Database::connect(database.url()).await?;
     connection.execute_unprepared(sql).await?;
@@ -148,12 +181,12 @@ struct Run {
     failed: u64,
 }
 
-fn wrk(url: &str) -> anyhow::Result<Run> {
+fn wrk(what: &str, url: &str) -> anyhow::Result<Run> {
     let seconds = format!("{SECONDS}s");
     let output = Command::new("wrk")
         .args(["-t2", "-c", CLIENTS, "-d", &seconds, "-s"])
-        .arg(here("orders.lua"))
-        .arg(url)
+        .arg(here("load.lua"))
+        .args([url, "--", what, HOST])
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let fields = text
