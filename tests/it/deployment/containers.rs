@@ -162,10 +162,10 @@ impl Drop for Project {
         if std::thread::panicking()
             && let Ok(logs) = run(&["logs", "--no-color", "--tail", "25"])
         {
-            eprintln!("{}", String::from_utf8_lossy(&logs.stdout));
+            println!("{}", String::from_utf8_lossy(&logs.stdout));
         }
         if !run(&["down", "--volumes", "--timeout", "1"]).is_ok_and(|output| output.status.success()) {
-            eprintln!("containers of the test are left: `docker ps`");
+            println!("containers of the test are left: `docker ps`");
         }
     }
 }
