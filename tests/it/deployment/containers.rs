@@ -19,6 +19,8 @@ use crate::harness::*;
 
 const SERVICES: [&str; 3] = ["store-api", "warehouse-alpha", "warehouse-beta"];
 const DEMO_BOOK: &str = "0175bdea-725b-5e58-b14d-0dd9e2a720f4";
+/// The image of the databases, for what is run beside a container: it has a shell.
+const TOOLS: &str = "postgres:16-bookworm";
 /// Apart from that of a bookstore that runs beside the tests, which run one at a time (`.config/nextest.toml`).
 const EDGE: &str = "EDGE_SUBNET=10.203.81.0/24\nEDGE_RANGE=10.203.81.128/25\nTRAEFIK_ADDRESS=10.203.81.2\n";
 const PORTS: [&str; 7] = [
@@ -174,8 +176,7 @@ impl Drop for Project {
 async fn reached(container: &Value, addresses: &[&str]) -> BTreeSet<String> {
     let network = format!("container:{}", container["Id"].as_str().unwrap());
     let script = r#"for address; do pg_isready --quiet --host="$address" --timeout=2 && echo "$address"; done; true"#;
-    let line =
-        ["run", "--rm", "--network", &network, "--entrypoint", "bash", "postgres:16-bookworm", "-c", script, "-"];
+    let line = ["run", "--rm", "--network", &network, "--entrypoint", "bash", TOOLS, "-c", script, "-"];
     said(&[&line, addresses].concat()).await.lines().map(str::to_owned).collect()
 }
 
@@ -277,20 +278,22 @@ async fn restarts_and_crashes_of_the_store_under_load_fail_nobody() {
         load.goes_on().await;
         project.compose(&["restart", "store-api"]).await;
     }
+    load.goes_on().await;
+    let restarts = load.stop().await;
+    let load = Load::start(&http, &project.url("/store"), &books);
     for _ in 0..3 {
         load.goes_on().await;
         let store = &project.containers().await["store-api"];
         // From outside its namespace, where nobody is safe from it. Docker starts it again.
         let kill = format!("kill -9 {}", store["State"]["Pid"]);
-        let line =
-            ["run", "--rm", "--pid", "host", "--privileged", "--entrypoint", "bash", "postgres:16-bookworm", "-c"];
+        let line = ["run", "--rm", "--pid", "host", "--privileged", "--entrypoint", "bash", TOOLS, "-c"];
         said(&[&line[..], &[&kill]].concat()).await;
     }
     load.goes_on().await;
-    let counts = load.stop().await;
-    println!("10 restarts and 3 crashes of a container: {counts}");
-    let crashes = project.containers().await["store-api"]["RestartCount"].clone();
-    assert_eq!(crashes, 3);
+    let crashes = load.stop().await;
+    println!("a container's ten restarts: {restarts}\nits three crashes: {crashes}");
+    assert_eq!(project.containers().await["store-api"]["RestartCount"], 3);
+    let counts = restarts.add(crashes);
     let orders = Sql::open(&project.database("STORE")).await.unwrap().number("SELECT count(*) FROM orders").await;
     counts.are_well(orders.unwrap());
     project.invariants_hold(&counts.told).await;

@@ -41,7 +41,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    fn add(mut self, other: Self) -> Self {
+    pub(super) fn add(mut self, other: Self) -> Self {
         self.orders += other.orders;
         self.looks += other.looks;
         self.bridged += other.bridged;
