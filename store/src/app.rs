@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::actors::{ChildSpec, SupervisorAddress};
-use contract::{Breaker, WarehouseHealth, WarehouseView};
+use contract::{Breaker, WarehouseHealth, WarehouseView, demo};
 use metrics::gauge;
 use migrations::store::Migrator;
 use service::accounts::Accounts;
@@ -86,9 +86,10 @@ impl App {
     pub fn build_with(config: &Config, connect: Connect) -> anyhow::Result<Built> {
         let bound = config.base.mailbox_bound;
         let database = Database::new(Settings::new("bookstore store", &config.base)?);
+        let accounts = Accounts::new(bound, config.base.bcrypt_cost, config.base.login_limits());
         let app = Self {
             addresses: Addresses::new(bound),
-            accounts: Accounts::new(bound, config.base.bcrypt_cost, config.base.login_limits()),
+            accounts: if config.store.seed_demo { accounts } else { accounts.refusing(demo::store_accounts()) },
             queries: Queries(Reader::new(bound)),
             order_wait: config.store.order_wait(),
             stalled_after: config.store.stalled_after(),

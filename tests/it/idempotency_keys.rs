@@ -171,5 +171,15 @@ async fn an_order_placed_async_is_listed_filtered_and_its_events_end_with_it() {
     assert_eq!(shop.alice().get("/orders?customer=alice@customer.com").await.code(), 403);
     let wrong = shop.admin().get("/orders?status=LOST&from=yesterday&to=&customer=me").await;
     assert_eq!(wrong.fields(), ["status", "from", "to", "customer"]);
-    shop.invariants_hold(&[order]).await;
+
+    // Every step has its name, so that a browser's listener for it is called.
+    shop.stock(&shop.books[1], 0, 0).await;
+    let waits = json!({ "items": [shop.books[1].line(1)], "allowBackorder": true });
+    let waiting = shop.alice().post("/orders", waits).await.order().unwrap();
+    shop.alice().post(&format!("/orders/{waiting}/cancel"), json!({})).await.expect(200);
+    let steps = shop.alice().get(&format!("/orders/{waiting}/events")).await;
+    let data = steps.text.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
+    assert_eq!(names(&steps), data.map(|step| step["event"].as_str().unwrap().to_owned()).collect::<Vec<_>>());
+    assert_eq!(names(&steps).last().unwrap(), "cancelled");
+    shop.invariants_hold(&[order, waiting]).await;
 }

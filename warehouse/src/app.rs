@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use ::actors::{Address, ChildSpec, SupervisorAddress};
+use contract::demo;
 use service::accounts::Accounts;
 use service::audit::{Audit, HasAudit};
 use service::config::{ConfigError, Secret};
@@ -114,6 +115,8 @@ impl App {
         let bound = base.mailbox_bound;
         let database = Database::new(Settings::new(&warehouse.warehouse_name, &base)?);
         let accounts = Accounts::new(bound, base.bcrypt_cost, base.login_limits());
+        let demo_staff = demo::warehouse_staff(&warehouse.warehouse_name);
+        let accounts = if warehouse.seed_demo { accounts } else { accounts.refusing([demo_staff]) };
         let audit = Audit::new(bound);
         let reader = Reader::new(bound);
         let (stock, relay, registrar) = (Address::new(bound), Address::new(bound), Address::new(bound));

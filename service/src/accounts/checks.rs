@@ -1,6 +1,9 @@
 //! The slow work of the accounts' actor: hashing, and the database. Run as effects.
 
+use std::sync::Arc;
+
 use contract::UserId;
+use contract::demo::DemoAccount;
 use sea_orm::DbErr;
 
 use super::users::{self, FIRST_VERSION, Names};
@@ -13,15 +16,22 @@ use crate::database::{self, Database};
 pub(super) struct Means {
     pub(super) database: Database,
     pub(super) hasher: Hasher,
+    /// Whose passwords everybody knows, which therefore let nobody in.
+    pub(super) refused: Arc<[DemoAccount]>,
 }
 
 pub(super) type Verdict = Result<Account, VerifyError>;
 
 /// Checks a password. An address that is none costs as much as one without an account.
 pub(super) async fn verify(means: Means, email: Option<String>, password: Secret) -> Verdict {
-    let Means { database, hasher } = means;
+    let Means { database, hasher, refused } = means;
     let permit = hasher.permit().await;
+    let is_known = |known: &DemoAccount| email.as_ref() == Some(&known.email) && password.expose() == known.password;
     let user = match &email {
+        Some(email) if refused.iter().any(is_known) => {
+            tracing::warn!(email, "an account of the demo is refused: everybody knows its password");
+            None
+        }
         Some(email) => find(&database, &hasher, email).await?,
         None => None,
     };
@@ -56,7 +66,7 @@ async fn rehash(database: &Database, hasher: &Hasher, account: &Account, passwor
 }
 
 pub(super) async fn register(means: Means, new: NewAccount) -> Result<Account, RegisterError> {
-    let Means { database, hasher } = means;
+    let Means { database, hasher, .. } = means;
     let permit = hasher.permit().await;
     let connection = database.ready().map_err(|_| RegisterError::Unavailable)?;
     if users::find(connection, &new.email).await.map_err(unwritten)?.is_some() {
@@ -80,7 +90,7 @@ fn unwritten(error: DbErr) -> RegisterError {
 
 /// Writes a new password and answers its version.
 pub(super) async fn change_password(means: Means, account: Account, password: Secret) -> Result<i32, PasswordError> {
-    let Means { database, hasher } = means;
+    let Means { database, hasher, .. } = means;
     let permit = hasher.permit().await;
     let connection = database.ready().map_err(|_| PasswordError::Unavailable)?;
     let hash = hasher.hash(permit, password.expose().to_owned()).await.map_err(PasswordError::Failed)?;

@@ -10,9 +10,11 @@ mod throttle;
 mod users;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actors::{Address, AskError, ChildSpec};
+use contract::demo::DemoAccount;
 use contract::{FieldError, RegisterUser, Role, UserId};
 
 use crate::config::Secret;
@@ -188,17 +190,29 @@ pub struct Accounts {
     address: Address<actor::Msg>,
     hasher: Hasher,
     limits: Limits,
+    refused: Arc<[DemoAccount]>,
 }
 
 impl Accounts {
     /// Accounts whose actor is yet to be started, see [`Accounts::child`]. `bcrypt_cost` is that of new passwords.
     pub fn new(mailbox_bound: usize, bcrypt_cost: u32, limits: Limits) -> Self {
-        Self { address: Address::new(mailbox_bound), hasher: Hasher::new(bcrypt_cost), limits }
+        Self { address: Address::new(mailbox_bound), hasher: Hasher::new(bcrypt_cost), limits, refused: Arc::default() }
+    }
+
+    /// The same, but these accounts are let in only by another password than the demo's: outside the demo, where an earlier
+    /// start within it may have left them.
+    #[must_use]
+    pub fn refusing(self, known: impl IntoIterator<Item = DemoAccount>) -> Self {
+        Self { refused: known.into_iter().collect(), ..self }
     }
 
     /// The actor behind it, as the child `accounts`.
     pub fn child(&self, database: &Database) -> ChildSpec {
-        let means = checks::Means { database: database.clone(), hasher: self.hasher.clone() };
+        let means = checks::Means {
+            database: database.clone(),
+            hasher: self.hasher.clone(),
+            refused: Arc::clone(&self.refused),
+        };
         ChildSpec::actor("accounts", &self.address, actor::Keeper, actor::Args { means, limits: self.limits })
     }
 

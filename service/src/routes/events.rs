@@ -1,5 +1,6 @@
 //! Server-sent events: how they look on the wire, and what keeps their streams open and bounded.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -19,8 +20,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub struct Event {
     /// What the client sends back as `Last-Event-ID` when it connects again; without line breaks.
     pub id: Option<String>,
-    /// Its name; none is `message`.
-    pub event: Option<&'static str>,
+    /// Its name, without line breaks; none is `message`.
+    pub event: Option<Cow<'static, str>>,
     /// What it says, mostly JSON.
     pub data: String,
 }
@@ -32,7 +33,7 @@ impl Event {
         if let Some(id) = &self.id {
             let _ = writeln!(text, "id: {id}");
         }
-        if let Some(event) = self.event {
+        if let Some(event) = &self.event {
             let _ = writeln!(text, "event: {event}");
         }
         for line in self.data.lines() {
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     fn event(data: &str) -> Event {
-        Event { id: Some("7".to_owned()), event: Some("moved"), data: data.to_owned() }
+        Event { id: Some("7".to_owned()), event: Some("moved".into()), data: data.to_owned() }
     }
 
     #[test]

@@ -132,5 +132,5 @@ fn missed(count: u64) -> Event {
 }
 
 fn named(event: &'static str, data: &impl Serialize) -> Event {
-    Event { id: None, event: Some(event), data: serde_json::to_string(data).unwrap_or_default() }
+    Event { id: None, event: Some(event.into()), data: serde_json::to_string(data).unwrap_or_default() }
 }

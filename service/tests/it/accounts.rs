@@ -1,7 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use contract::Role;
+use contract::{Role, demo};
 use futures_util::future::join_all;
 use service::accounts::{
     Account, Accounts, Limits, NewAccount, PasswordError, RegisterError, Seed, VerifyError, ensure,
@@ -109,6 +109,34 @@ async fn seeds_are_made_once_and_their_passwords_may_be_short() {
         assert_eq!(accounts.verify(HERE, "admin@x.com", "other").await, Err(VerifyError::Wrong));
     })
     .await;
+}
+
+#[tokio::test]
+async fn outside_the_demo_its_accounts_are_refused_until_they_have_another_password() {
+    let scratch = Scratch::sqlite();
+    let known = &demo::store_accounts()[0];
+    let [inside, outside] = [(); 2].map(|()| Accounts::new(1_000, CHEAP, NO_LIMITS));
+    let database = Database::new(scratch.settings());
+    let system = tree(&database, vec![inside.child(&database)]).await;
+    let seed = Seed { email: &known.email, password: known.password, role: known.role, names: None };
+    ensure(database.ready().unwrap(), inside.hasher(), &[seed]).await.unwrap();
+    let account = inside.verify(HERE, &known.email, known.password).await.unwrap();
+    system.stop().await.unwrap();
+    drop(database);
+
+    let outside = outside.refusing(demo::store_accounts());
+    let database = Database::new(scratch.settings());
+    let system = tree(&database, vec![outside.child(&database)]).await;
+    kit::until("the database is this one's", Duration::from_secs(10), async || {
+        database.ready().map(|_| ()).map_err(|failure| failure.reason().to_owned())
+    })
+    .await;
+    for email in [known.email.clone(), known.email.to_uppercase()] {
+        assert_eq!(outside.verify(HERE, &email, known.password).await, Err(VerifyError::Wrong));
+    }
+    outside.change_password(&account, "another password").await.unwrap();
+    assert!(outside.verify(HERE, &known.email, "another password").await.is_ok());
+    system.stop().await.unwrap();
 }
 
 #[tokio::test]

@@ -58,12 +58,7 @@ fn event(order: OrderId, entry: Entry) -> Option<Event> {
     let id = entry.seq.to_string();
     let shown = entry.show(order);
     let data = serde_json::to_string(&shown).ok()?;
-    Some(Event { id: Some(id), event: name(&shown.event), data })
-}
-
-/// The names that [`Event`] takes are known ones; of a step by another name only the data tells.
-fn name(event: &str) -> Option<&'static str> {
-    ["accepted", "moved", "shipped", "rejected", "needs-attention"].into_iter().find(|name| *name == event)
+    Some(Event { id: Some(id), event: Some(shown.event.into()), data })
 }
 
 fn last_event_id(request: &Request<App>) -> Result<Option<i64>, Problem> {
