@@ -23,7 +23,7 @@ run: ## The bookstore with two warehouses on http://127.0.0.1:8080, data in ./da
 up: .env ## The bookstore behind Traefik in containers: http://api.localhost, dashboard on http://localhost:8080
 	@.ci/need docker
 	docker compose up --build --detach --wait
-	@of() { sed -n "s/^$$1=//p" .env | tail -n 1 | tr -d "\"'"; }; traefik/welcome "$$(of PUBLIC_URL)" "$$(of DASHBOARD_PORT)" "$$(of SEED_DEMO)"
+	@traefik/welcome
 
 up-local: ## The same without Docker: http://api.localhost:8000, data in ./data/local; TLS=1 for HTTPS on 8443
 	@.ci/need rust cc postgres traefik openssl curl

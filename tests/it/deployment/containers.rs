@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Output;
+use std::time::{Duration, Instant};
 
 use kit::Port;
 use tempfile::TempDir;
@@ -322,6 +323,44 @@ async fn one_warehouse_may_lose_its_database_and_the_other_sells_on() {
     let crashes = project.containers().await["warehouse-alpha"]["RestartCount"].clone();
     assert_eq!(crashes, 0, "it waited for its database");
     project.invariants_hold(&[serde_json::from_value(order["id"].clone()).unwrap()]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_calls_a_container_that_is_gone_is_told_so_in_time() {
+    let project = Project::new(None, &[]);
+    project.up(2).await;
+    project.compose(&["stop", "warehouse-beta"]).await;
+    // Its name is gone, too; whatever name servers this machine has, nobody waits for them.
+    let beta = project.client("/warehouses/beta");
+    let calls = (0..50).map(|_| async {
+        let began = Instant::now();
+        (beta.get("/info").await.code(), began.elapsed())
+    });
+    for (code, took) in futures_util::future::join_all(calls).await {
+        assert!(code == 502 && took < Duration::from_secs(15), "{code} after {took:?}");
+    }
+    kit::until("nobody waits for it any more", SOON, async || {
+        let began = Instant::now();
+        let code = beta.get("/info").await.code();
+        if code == 503 && began.elapsed() < Duration::from_secs(1) { Ok(()) } else { Err(code.to_string()) }
+    })
+    .await;
+    assert_eq!(project.order().await["fulfillmentWarehouse"], "warehouse-alpha");
+    project.compose(&["start", "warehouse-beta"]).await;
+    kit::until("it is called again", SOON, async || match beta.get("/info").await.code() {
+        200 => Ok(()),
+        code => Err(code.to_string()),
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traefik_without_its_middlewares_is_not_healthy() {
+    let project = Project::new(None, &[]);
+    let line = project.line(&["up", "--detach", "--no-build", "--wait", "traefik"]);
+    let wrong = tokio::process::Command::new("docker").args(&line).env("RATE_LIMIT_PER_SECOND", "many").output().await;
+    assert!(!wrong.unwrap().status.success());
+    said(&line).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
