@@ -7,6 +7,8 @@ mod docker;
 mod examples;
 mod image;
 mod limits;
+#[cfg(feature = "docker")]
+mod project;
 mod restarts;
 mod retries;
 mod routes;
