@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::Output;
 
 use kit::Port;
 use tempfile::TempDir;
@@ -27,14 +26,10 @@ const PORTS: [&str; 7] = [
     "WAREHOUSE_GAMMA_DB_PORT",
 ];
 
-async fn docker(args: &[&str]) -> Output {
-    let output = tokio::process::Command::new("docker").args(args).output().await;
-    output.unwrap_or_else(|error| panic!("docker: {error}"))
-}
-
 /// What a command of Docker's prints where it succeeds.
 pub(super) async fn said(args: &[&str]) -> String {
-    let output = docker(args).await;
+    let output = tokio::process::Command::new("docker").args(args).output().await;
+    let output = output.unwrap_or_else(|error| panic!("docker: {error}"));
     assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
