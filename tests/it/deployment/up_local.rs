@@ -71,6 +71,14 @@ impl Place {
         Client::through(&format!("http://{HOST}:{}{prefix}", self.ports[0].number()), HOST, self.ports[0].address())
     }
 
+    /// What the store answers Alice, or Traefik in its place.
+    async fn get(&self, path: &str) -> (u16, String) {
+        let http = reqwest::Client::builder().no_proxy().resolve(HOST, self.ports[0].address()).build().unwrap();
+        let request = http.get(format!("http://{HOST}:{}/store{path}", self.ports[0].number()));
+        let answer = request.basic_auth("alice@customer.com", Some("alice123")).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
     /// The processes that have its folder, or its store's port, in their command line or environment.
     fn processes(&self) -> Vec<(u32, PathBuf)> {
         let marks = [self.data.path().display().to_string(), format!("PORT={}", self.ports[3].number())];
@@ -130,12 +138,17 @@ async fn it_comes_up_heals_stops_and_comes_up_again_with_its_data() {
     let order = alice.post("/orders", serde_json::from_str(body).unwrap()).await.expect(201);
     assert_eq!(order["status"], "SHIPPED");
 
-    // A store that dies is started again, and Traefik bridges the time until then.
+    // A store that dies is started again, and Traefik bridges the time until then. Only a request that it puts on a connection to the dead
+    // store, before it hears that this is broken, is lost: who asks again is answered.
     let store = *place.running("store").first().expect("the store runs");
     kill_process(Pid::from_raw(store as i32).unwrap(), Signal::KILL).unwrap();
     local.printed("store has ended, and is started again", SOON).await.unwrap();
     let path = format!("/orders/{}", order["id"].as_str().unwrap());
-    assert_eq!(alice.get(&path).await.expect(200)["status"], "SHIPPED");
+    let mut answer = place.get(&path).await;
+    if answer.0 == 502 {
+        answer = place.get(&path).await;
+    }
+    assert!(answer.0 == 200 && answer.1.contains(r#""status":"SHIPPED""#), "{answer:?}");
     assert!(!place.running("store").contains(&store));
 
     local.interrupt().unwrap();
