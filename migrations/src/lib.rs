@@ -4,6 +4,7 @@
 //! change after it. Money is cents in `bigint`, ids are `uuid`, times `timestamptz`.
 
 mod audit;
+pub mod lock;
 pub mod store;
 mod table;
 pub mod warehouse;

@@ -2,14 +2,18 @@
 //! or of `DB_HOST`, `DB_PORT`, `DB_USERNAME`, `DB_PASSWORD` and `DB_DATABASE`, which a service reads too.
 #![allow(clippy::print_stdout, reason = "a command line answers on standard output")]
 
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use chrono::Utc;
 use clap::{Parser, Subcommand, ValueEnum};
+use migrations::lock::{KEY, file_beside};
 use migrations::{MigratorTrait, store, warehouse};
 use sea_orm_migration::MigrationStatus;
-use sea_orm_migration::sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use sea_orm_migration::sea_orm::{
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, Statement,
+};
 
 #[derive(Parser)]
 #[command(about = "Moves the schema of a bookstore database")]
@@ -116,7 +120,30 @@ async fn connect(place: Place) -> anyhow::Result<DatabaseConnection> {
     Database::connect(options).await.context("cannot connect to the database")
 }
 
+/// Keeps services out of the database until this process has ended, or refuses where one is in: the schema would change under it. On
+/// PostgreSQL the only connection holds the lock, on SQLite the file.
+async fn lock(db: &DatabaseConnection) -> anyhow::Result<Option<File>> {
+    const REFUSED: &str = "a service is running on this database: stop it first";
+    if db.get_database_backend() == DbBackend::Postgres {
+        let ask = Statement::from_sql_and_values(DbBackend::Postgres, "SELECT pg_try_advisory_lock($1)", [KEY.into()]);
+        let answer = db.query_one_raw(ask).await?.context("PostgreSQL does not say whether it is locked")?;
+        ensure!(answer.try_get_by_index::<bool>(0)?, REFUSED);
+        return Ok(None);
+    }
+    let options = db.get_sqlite_connection_pool().connect_options();
+    // A database in memory has no second process.
+    let Some(database) = Some(options.get_filename()).filter(|file| file.exists()) else { return Ok(None) };
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(file_beside(database))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => bail!(REFUSED),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
 async fn run<M: MigratorTrait>(_: M, db: &DatabaseConnection, command: Command) -> anyhow::Result<()> {
+    let changes = matches!(command, Command::Up | Command::Down { .. } | Command::Fresh);
+    let _lock = if changes { lock(db).await? } else { None };
     match command {
         Command::Up => M::up(db, None).await?,
         Command::Down { steps } => M::down(db, Some(steps)).await?,
@@ -192,8 +219,6 @@ fn capitalized(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sea_orm_migration::sea_orm::ConnectionTrait as _;
-
     use super::*;
 
     #[test]
@@ -266,6 +291,28 @@ mod tests {
         db.close().await.unwrap();
         admin.execute_unprepared(&format!("DROP OWNED BY {role}")).await.unwrap();
         admin.execute_unprepared(&format!("DROP ROLE {role}")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn while_a_service_is_in_the_schema_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = kit::Database::create("migrate_lock").await.unwrap();
+        let file = folder.path().join("store.db");
+        for url in [scratch.url(), format!("sqlite://{}", file.display())] {
+            let there = async || connect(Place::Url(url.clone())).await.unwrap();
+            run(store::Migrator, &there().await, Command::Up).await.unwrap();
+            let service = there().await;
+            let held = lock(&service).await.unwrap();
+            for command in [Command::Up, Command::Down { steps: 1 }, Command::Fresh] {
+                let refused = run(store::Migrator, &there().await, command).await.unwrap_err();
+                assert!(refused.to_string().contains("stop it first"), "{url}: {refused}");
+            }
+            run(store::Migrator, &there().await, Command::Status).await.unwrap();
+            service.execute_unprepared("SELECT id FROM orders").await.unwrap();
+            drop(held);
+            service.close().await.unwrap();
+            run(store::Migrator, &there().await, Command::Down { steps: 1 }).await.unwrap();
+        }
     }
 
     #[test]

@@ -6,13 +6,12 @@ use std::io;
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use migrations::lock::{KEY, file_beside};
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, PgConnection};
 
 use super::Settings;
 
-/// `bookstor`, in ASCII.
-const KEY: i64 = 0x626f_6f6b_7374_6f72;
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 
 /// The lock. Dropping it lets go.
@@ -51,8 +50,7 @@ pub(super) async fn take(settings: &Settings, identity: &str) -> Result<Attempt,
         return attempt.await.unwrap_or(Err(LockError::Slow));
     }
     let Some(database) = settings.url.file() else { return Ok(Attempt::Held(Lock::Nothing)) };
-    let mut path = database.into_os_string();
-    path.push(".lock");
+    let path = file_beside(&database);
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
     match file.try_lock() {
         Ok(()) => Ok(Attempt::Held(Lock::File { _file: file })),

@@ -164,6 +164,8 @@ async fn the_images_serve_as_somebody_who_can_write_nothing() {
         let migrations = container.exec(&["migrate", container.image, "status"]);
         let said = String::from_utf8_lossy(&migrations.stdout);
         assert!(said.contains("applied") && !said.contains("pending"), "{migrations:?}");
+        let down = container.exec(&["migrate", container.image, "down"]);
+        assert!(!down.status.success() && String::from_utf8_lossy(&down.stderr).contains("stop it first"), "{down:?}");
         let version = container.exec(&[container.image, "--version"]);
         assert!(String::from_utf8_lossy(&version.stdout).starts_with(container.image), "{version:?}");
     }
