@@ -17,4 +17,4 @@ mod run;
 pub mod status;
 pub mod telemetry;
 
-pub use run::run;
+pub use run::{run, serve};

@@ -6,6 +6,23 @@ use std::time::Duration;
 use actors::System;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::config::LogFormat;
+use crate::telemetry;
+
+/// A service from its start to the code of its end, see [`run`]. What keeps it from starting is logged like all that comes later.
+pub async fn serve(
+    format: LogFormat,
+    drain: Duration,
+    start: impl Future<Output = anyhow::Result<System>>,
+) -> ExitCode {
+    telemetry::init(format);
+    let life = async { anyhow::Ok(run(start.await?, drain).await?) };
+    life.await.unwrap_or_else(|error| {
+        tracing::error!("cannot serve: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
 /// Waits for SIGTERM or SIGINT, or for the tree to end by itself, and stops what is left within `drain`.
 ///
 /// The code is zero only after a signal and a stop in time. A second signal ends the wait.

@@ -15,13 +15,16 @@ async fn main() -> anyhow::Result<ExitCode> {
     if command == Command::Health {
         return command::health(config.base.listen()).await.map(|()| ExitCode::SUCCESS);
     }
-    service::telemetry::init(config.base.log_format);
+    Ok(service::serve(config.base.log_format, config.base.drain(), start(&config)).await)
+}
+
+async fn start(config: &Config) -> anyhow::Result<System> {
     let listen = config.base.listen();
     let listener = service::http::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
-    let mut store = App::build(&config)?.with_http(listener, &config);
+    let mut store = App::build(config)?.with_http(listener, config);
     let measured = vec![("store".to_owned(), store.app.clone() as _)];
     store.children.extend(service::metrics::configured(&config.base, measured)?);
     let system = System::start_at("store", &store.root, store.children).await.map_err(anyhow::Error::msg)?;
     tracing::info!(%listen, "store started");
-    Ok(service::run(system, config.base.drain()).await?)
+    Ok(system)
 }

@@ -25,6 +25,8 @@ async fn a_minute_without_postgresql_under_load() {
             other => Err(other.to_string()),
         })
         .await;
+        let ready = service.anyone().get("/ready").await;
+        assert_eq!(ready.json()["checks"]["database"], "cannot be used now: the log says why");
     }
     while stopped.elapsed() < Duration::from_secs(60) {
         tokio::time::sleep(Duration::from_secs(1)).await; // the minute that this is about

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use actors::System;
 use anyhow::Context as _;
 use service::command::{self, Command};
-use service::telemetry;
 use warehouse::app::App;
 use warehouse::config::Config;
 
@@ -16,17 +15,20 @@ async fn main() -> anyhow::Result<ExitCode> {
     if command == Command::Health {
         return command::health(config.base.listen()).await.map(|()| ExitCode::SUCCESS);
     }
-    telemetry::init(config.base.log_format);
-    let (address, policy) = (config.base.listen(), config.base.http());
-    let listener = service::http::bind(address).with_context(|| format!("cannot listen at {address}"))?;
-    tracing::info!(warehouse = config.warehouse.warehouse_name, %address, "starting");
+    let (format, drain) = (config.base.log_format, config.base.drain());
+    Ok(service::serve(format, drain, start(config)).await)
+}
 
+async fn start(config: Config) -> anyhow::Result<System> {
+    let (listen, policy) = (config.base.listen(), config.base.http());
+    let listener = service::http::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
     let (base, name) = (config.base.clone(), config.warehouse.warehouse_name.clone());
     let built = App::build(config)?;
-    let metrics = service::metrics::configured(&base, vec![(name, built.app.clone())])?;
+    let metrics = service::metrics::configured(&base, vec![(name.clone(), built.app.clone())])?;
     let http = service::http::child(listener, built.routes.clone(), policy);
     let root = built.supervisor.clone();
     let children = built.children(Some(http)).into_iter().chain(metrics).collect();
     let system = System::start_at("warehouse", &root, children).await.map_err(anyhow::Error::msg)?;
-    Ok(service::run(system, policy.drain).await?)
+    tracing::info!(warehouse = name, %listen, "warehouse started");
+    Ok(system)
 }

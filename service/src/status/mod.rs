@@ -44,9 +44,11 @@ pub fn ready_route<A: HasStatus>() -> Route<A> {
 }
 
 fn ready(app: &impl HasStatus) -> Response {
+    // Who holds it, where it is and what it said are for the log: anybody may ask here.
     let database = match app.database().state() {
         database::State::Ready => None,
-        unready => Some(unready.to_string()),
+        database::State::Locked(_) => Some("another process uses it: the log says who".to_owned()),
+        database::State::Away(_) => Some("cannot be used now: the log says why".to_owned()),
     };
     let mut checks = vec![("database", database), ("supervisor", ailing(&app.supervisor().snapshot()))];
     checks.extend(app.checks());

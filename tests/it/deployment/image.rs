@@ -199,6 +199,18 @@ async fn the_images_serve_as_somebody_who_can_write_nothing() {
     }
 }
 
+/// What keeps a service from starting is in its log, as JSON like the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_is_taken_is_logged() {
+    let (store, folder) = (Container::new("store", &[]).await, tempfile::tempdir().unwrap());
+    let _taken = std::net::TcpListener::bind(store.port.address()).unwrap();
+    let mut process = store.start(folder.path());
+    assert!(!process.ended(SOON).await.unwrap().success());
+    let last: Value = serde_json::from_str(process.log().lines().last().unwrap()).unwrap();
+    let message = last["message"].as_str().unwrap();
+    assert!(message.starts_with(&format!("cannot serve: cannot listen on {}", store.port.address())), "{message}");
+}
+
 const LOGIN: &str = r#"{"email":"nobody@example.com","password":"a wrong one"}"#;
 
 /// A request of which half the body has been sent.
