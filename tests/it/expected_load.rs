@@ -73,6 +73,9 @@ async fn the_expected_load_is_held_for_a_minute() {
     people.join_all().await;
     println!("{}", report(&times));
     assert!(told.len() >= ORDERS_A_MINUTE as usize * 9 / 10, "{} orders", told.len());
+    for order in &told {
+        shop.order_is(*order, "SHIPPED", SOON).await;
+    }
 
     let all = [&shop.alpha, &shop.beta].into_iter().chain(&more);
     let all: Vec<_> = all.map(|warehouse| (warehouse.name, warehouse.service.database.url())).collect();
@@ -97,7 +100,8 @@ async fn order(shop: &Shop, books: &[Book], end: Instant, times: &Times) -> Vec<
             let at = Instant::now();
             let answer = who.post("/orders", json!({ "items": lines })).await;
             times.lock().unwrap().entry("place an order").or_default().push(at.elapsed());
-            answer.expect(201);
+            // 202 where the machine is too slow for it to have ended within ORDER_WAIT_MS.
+            assert!(matches!(answer.code(), 201 | 202), "{answer:?}");
             answer.order().unwrap()
         });
         number += 1;

@@ -312,7 +312,7 @@ impl Shop {
     /// Waits until an order of alice's has a status.
     pub async fn order_is(&self, order: Uuid, status: &str, within: Duration) -> Value {
         kit::until(&format!("order {order} is {status}"), within, async || {
-            let answer = self.alice().get(&format!("/orders/{order}")).await;
+            let answer = self.admin().get(&format!("/orders/{order}")).await;
             let is = answer.code() == 200 && answer.json()["status"] == status;
             if is { Ok(answer.json()) } else { Err(answer.text) }
         })
