@@ -15,6 +15,9 @@ use sea_orm_migration::sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, Statement,
 };
 
+/// What PostgreSQL shows it as, and a service that finds the database locked.
+const NAME: &str = "migrate";
+
 #[derive(Parser)]
 #[command(about = "Moves the schema of a bookstore database")]
 struct Arguments {
@@ -104,12 +107,17 @@ impl Place {
 
 async fn connect(place: Place) -> anyhow::Result<DatabaseConnection> {
     let mut options = match place {
-        Place::Url(url) => ConnectOptions::new(url),
+        Place::Url(url) => {
+            let mut options = ConnectOptions::new(url);
+            options.map_sqlx_postgres_opts(|postgres| postgres.application_name(NAME));
+            options
+        }
         // Not put into a URL, where half of all good passwords would have to be escaped.
         Place::Parts { host, port, username, password, database } => {
             let mut options = ConnectOptions::new("postgres://");
             options.map_sqlx_postgres_opts(move |postgres| {
-                postgres.host(&host).port(port).username(&username).password(&password).database(&database)
+                let postgres = postgres.host(&host).port(port).username(&username).password(&password);
+                postgres.database(&database).application_name(NAME)
             });
             options
         }
@@ -288,6 +296,11 @@ mod tests {
         let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         let db = connect(Place::of(&find).unwrap()).await.unwrap();
         run(store::Migrator, &db, Command::Up).await.unwrap();
+        for db in [&db, &admin] {
+            let ask = Statement::from_string(DbBackend::Postgres, "SHOW application_name");
+            let name: String = db.query_one_raw(ask).await.unwrap().unwrap().try_get_by_index(0).unwrap();
+            assert_eq!(name, NAME);
+        }
         db.close().await.unwrap();
         admin.execute_unprepared(&format!("DROP OWNED BY {role}")).await.unwrap();
         admin.execute_unprepared(&format!("DROP ROLE {role}")).await.unwrap();

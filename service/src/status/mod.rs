@@ -40,7 +40,7 @@ pub fn ready_route<A: HasStatus>() -> Route<A> {
     Route::get("/ready", Access::Anyone, |request: Request<A>| async move { Ok(ready(&*request.app)) })
         .summary("Whether this service can be used")
         .answers::<Readiness>(200, "Ready")
-        .answers::<Readiness>(503, "Not ready: the checks say why")
+        .answers::<Readiness>(503, "Not ready: the checks say what is missing")
 }
 
 fn ready(app: &impl HasStatus) -> Response {

@@ -309,7 +309,7 @@ impl Shop {
         self.alice().get(&format!("/orders/{order}")).await.expect(200)
     }
 
-    /// Waits until an order of alice's has a status.
+    /// Waits until an order, whoever placed it, has a status.
     pub async fn order_is(&self, order: Uuid, status: &str, within: Duration) -> Value {
         kit::until(&format!("order {order} is {status}"), within, async || {
             let answer = self.admin().get(&format!("/orders/{order}")).await;
